@@ -1,0 +1,39 @@
+# Every target does its own set-up: a virtual environment with pinned, hashed dependencies, rebuilt when a lock changes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo run test lint bench lock clean
+
+demo: .venv/ready
+	@$(BIN)/python -m starter demo
+
+run: .venv/ready
+	@$(BIN)/python -m starter run
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/ready
+	$(BIN)/python -m bench
+
+.venv/ready: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Relink needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@echo "Installing the pinned dependencies into .venv (once; about 30 seconds)..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Renews both locks; needs uv. No index address is written into them.
+lock:
+	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
+	uv pip compile pyproject.toml --extra local --extra dev -c requirements.lock --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

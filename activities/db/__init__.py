@@ -1,0 +1,1 @@
+"""PostgreSQL: the facts. `pool` connects, `migrations/` shapes, `queries/` holds the SQL, the stores run it."""

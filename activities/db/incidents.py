@@ -1,0 +1,220 @@
+"""Incidents: what is the situation, and the changes that a workflow or a person makes to it, each one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from activities.db.ledger import ALL_CLEAR, Intent, intend, intend_note
+from activities.db.pool import Connection, Pool
+from activities.db.sql import queries
+from activities.db.timeline import add_to_timeline
+from activities.probes.monitor import has_active_check
+from workflows.contracts import Check, Resolution, Situation, Status
+from workflows.domain.policy import Policy, Severity
+
+_SQL = queries("incidents")
+
+_GOOD_ENDS = {Resolution.VERIFIED, Resolution.REPORTED}
+_MUTING_ENDS = {Resolution.NO_LONGER_USED, Resolution.FALSE_ALARM}
+_RECHECK_AFTER = timedelta(minutes=1)
+
+
+class UnknownIncidentError(LookupError):
+    """There is no incident of this id."""
+
+
+async def reopen(connection: Connection, incident: UUID) -> None:
+    """A relapse inside the quiet window: the same incident goes on, silently but for a line in the thread."""
+    relapses = await connection.fetchval(_SQL["reopen"], incident)
+    if relapses is not None:
+        await add_to_timeline(connection, incident, "relapsed", relapses=relapses)
+        await intend_note(connection, incident, "relapsed", relapses)
+
+
+async def lock(connection: Connection, incident: UUID) -> tuple[asyncpg.Record, asyncpg.Record]:
+    """Locks the integration, then its incident (the one order in which everybody locks); returns both rows.
+
+    Raises UnknownIncidentError.
+    """
+    health = await connection.fetchrow(_SQL["lock"], incident)
+    row = await connection.fetchrow(_SQL["lock_incident"], incident)
+    if health is None or row is None:
+        raise UnknownIncidentError(str(incident))
+    return health, row
+
+
+async def close(
+    connection: Connection,
+    health: asyncpg.Record,
+    row: asyncpg.Record,
+    resolution: Resolution,
+    *,
+    actor: str = "relink",
+    by: str | None = None,
+    note: str | None = None,
+) -> None:
+    """Ends a locked incident with all that hangs on it: task, risk signal, score, and the messages that say so."""
+    incident, integration = row["id"], health["integration_health_id"]
+    status = Status.CANCELLED if resolution is Resolution.REMOVED else Status.CLOSED
+    await connection.execute(_SQL["close"], incident, status, resolution, by, note)
+    if resolution in _GOOD_ENDS or resolution is Resolution.NOT_CONFIRMED:
+        await connection.execute(_SQL["healthy_again"], integration, resolution is not Resolution.REPORTED)
+    await connection.execute(_SQL["resolved"], integration, resolution in _MUTING_ENDS)
+    await connection.execute(_SQL["finish_task"], incident, "completed" if resolution in _GOOD_ENDS else "cancelled")
+    await connection.execute(_SQL["resolve_signal"], incident)
+    await add_to_timeline(connection, incident, "closed", actor, resolution=resolution)
+    await _give_score_back(connection, row)
+    if resolution is not Resolution.NOT_CONFIRMED:
+        await intend_note(connection, incident, "resolved" if resolution in _GOOD_ENDS else "closed")
+    if resolution in _GOOD_ENDS:
+        await _intend_all_clear(connection, incident)
+
+
+async def _give_score_back(connection: Connection, row: asyncpg.Record) -> None:
+    charged = await connection.fetchrow(_SQL["charged"], row["id"])
+    restore = Policy.model_validate(row["policy"]).health_score.restore_on_resolution
+    if charged is None or not restore or charged["given_back"] or charged["adjustment"] >= 0:
+        return
+    back = -charged["adjustment"]
+    reason = "Critical integration reconnected"
+    await connection.fetchval(_SQL["adjust_health_score"], charged["customer_id"], row["id"], back, reason)
+    await add_to_timeline(connection, row["id"], "health_score_adjusted", adjustment=back)
+
+
+async def _intend_all_clear(connection: Connection, incident: UUID) -> None:
+    for mailed in await connection.fetch(_SQL["mailed_contacts"], incident):
+        await intend(
+            connection,
+            Intent(incident, "email", ALL_CLEAR, "technical_contact", mailed["recipient"], mailed["person_id"]),
+        )
+
+
+class IncidentStore:
+    """What the workflow's activities read and change."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def situation(self, incident: UUID) -> Situation:
+        """Everything that decides what happens next. Raises UnknownIncidentError."""
+        row = await self._pool.fetchrow(_SQL["situation"], incident)
+        if row is None:
+            raise UnknownIncidentError(str(incident))
+        policy = Policy.model_validate(row["policy"])
+        ladder = policy.ladder(Severity(row["severity"]))
+        return Situation(
+            **{key: value for key, value in row.items() if key != "policy"},
+            hold=policy.notify.hold,
+            ladder=ladder.steps,
+            ack_timeout=ladder.ack_timeout,
+            reminders=policy.customer.reminders,
+        )
+
+    async def change(self, statement: str, incident: UUID, *arguments: Any, kind: str, **details: Any) -> bool:
+        """Runs one named statement; if it changed something, adds a line to the timeline and, for some kinds, to the
+        CSM's thread. False if it had been done before."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.execute(_SQL[statement], incident, *arguments) == "UPDATE 0":
+                return False
+            await add_to_timeline(connection, incident, kind, **details)
+            return True
+
+    async def end_snooze(self, incident: UUID, now: datetime) -> None:
+        """The snooze is over and the connection still broken: its CSM hears of it again."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.execute(_SQL["mark_snooze_ended"], incident, now) != "UPDATE 0":
+                await add_to_timeline(connection, incident, "snooze_ended")
+                await intend_note(connection, incident, "snooze_ended", int(now.timestamp()))
+
+    async def expire_acknowledgement(self, incident: UUID, now: datetime) -> None:
+        """Acknowledged and forgotten: escalation goes on, with the last step again if all were taken."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            _, row = await lock(connection, incident)
+            steps = Policy.model_validate(row["policy"]).ladder(Severity(row["severity"])).steps
+            if await connection.execute(_SQL["mark_ack_expired"], incident, len(steps)) != "UPDATE 0":
+                await add_to_timeline(connection, incident, "acknowledgement_expired")
+                await intend_note(connection, incident, "ack_expired", int(now.timestamp()))
+
+    async def confirm(self, incident: UUID, check: Check) -> None:
+        """Records what the first look showed: the incident is confirmed, or closed before anybody was told."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            health, row = await lock(connection, incident)
+            if row["status"] != Status.OPEN or row["confirmed_at"] is not None:
+                return
+            if check is Check.WORKING:
+                await close(connection, health, row, Resolution.NOT_CONFIRMED)
+            else:
+                await connection.execute(_SQL["mark_confirmed"], incident)
+                await add_to_timeline(connection, incident, "confirmed", check=check)
+
+    async def record_check(
+        self, incident: UUID, check: Check, now: datetime, *, seen_hint: int, seen_failure: datetime | None, detail: str
+    ) -> None:
+        """Records what a hint of recovery turned out to be: recovering, still broken, or to be looked at again.
+
+        A failure that arrived since the check began wins: the hint then stays open and is looked at again.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            health, row = await lock(connection, incident)
+            if row["status"] != Status.OPEN:
+                return
+            if check in {Check.WORKING, Check.REPORTED_WORKING}:
+                if health["last_failure_at"] == seen_failure:
+                    await _begin_recovery(connection, health, row, check, now)
+            elif check is Check.BROKEN:
+                await connection.execute(_SQL["hint_checked"], incident, seen_hint)
+                await add_to_timeline(connection, incident, "check_failed", hint=row["hint_kind"], seen=detail)
+                if row["hint_kind"] in {"callback", "person"}:
+                    await intend_note(connection, incident, "check_failed", seen_hint)
+            else:
+                await connection.execute(_SQL["recheck_later"], incident, now, _RECHECK_AFTER)
+                await add_to_timeline(connection, incident, "check_inconclusive", seen=detail)
+
+    async def record_hold(self, incident: UUID, check: Check, now: datetime, detail: str) -> None:
+        """Records the look at the end of the quiet window: broken reopens, inconclusive holds a little longer."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            health, row = await lock(connection, incident)
+            if row["status"] != Status.RECOVERING:
+                return
+            if check is Check.BROKEN:
+                await connection.execute(_SQL["failing_again"], health["integration_health_id"])
+                await add_to_timeline(connection, incident, "check_failed", hint="quiet_window", seen=detail)
+                await reopen(connection, incident)
+            elif check is Check.INCONCLUSIVE:
+                await connection.execute(_SQL["hold_longer"], incident, now, _RECHECK_AFTER)
+                await add_to_timeline(connection, incident, "check_inconclusive", seen=detail)
+
+    async def close_recovered(self, incident: UUID, seen_seq: int) -> bool:
+        """Compare-and-set: closes only what is still recovering and got nothing since `seen_seq`."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            health, row = await lock(connection, incident)
+            if row["status"] != Status.RECOVERING or row["last_seq"] != seen_seq:
+                return False
+            await close(connection, health, row, Resolution(row["evidence"]))
+            return True
+
+    async def monitored(self, incident: UUID) -> asyncpg.Record:
+        """The incident with its integration's monitor, as they are now. Raises UnknownIncidentError."""
+        row = await self._pool.fetchrow(_SQL["monitored"], incident)
+        if row is None:
+            raise UnknownIncidentError(str(incident))
+        return row
+
+
+async def _begin_recovery(
+    connection: Connection, health: asyncpg.Record, row: asyncpg.Record, check: Check, now: datetime
+) -> None:
+    evidence = Resolution.VERIFIED if check is Check.WORKING else Resolution.REPORTED
+    quiet_until = await connection.fetchval(_SQL["begin_recovery"], row["id"], now, evidence)
+    await connection.execute(_SQL["healthy_again"], health["integration_health_id"], check is Check.WORKING)
+    await add_to_timeline(connection, row["id"], "recovering", evidence=evidence, quiet_until=quiet_until)
+    await intend_note(connection, row["id"], "recovering", row["relapses"])
+
+
+def can_be_checked(row: asyncpg.Record) -> bool:
+    """Whether the integration's monitor can be asked now."""
+    return has_active_check(row["monitor"])

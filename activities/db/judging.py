@@ -1,0 +1,152 @@
+"""One integration while a batch of events is judged, in memory, under its row's lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from activities.events import Event, EventType
+from activities.probes.monitor import has_active_check
+from workflows.contracts import Bell, Kind, Status
+from workflows.domain.diagnosis import Diagnosis
+from workflows.domain.policy import Policy, Severity
+from workflows.domain.severity import judge_severity
+from workflows.domain.status import Effect, Health, HealthStatus, Observation, judge
+
+
+@dataclass
+class OpenIncident:
+    """The integration's incident that is not closed; `changes` are what this batch adds to it."""
+
+    id: UUID
+    number: int
+    kind: Kind
+    status: Status
+    is_new: bool = False
+    opened_at: datetime | None = None
+    diagnosis: Diagnosis | None = None  # set when this batch opened or worsened it
+    severity: Severity | None = None
+    error_code: str | None = None
+    seen: int = 0
+    failures: int = 0
+    hint: str | None = None
+    customer_reported_at: datetime | None = None
+    worsened: bool = False
+    relapsed: bool = False
+
+
+@dataclass
+class IntegrationUnderJudgement:
+    """Applies events one by one; the store writes the outcome."""
+
+    id: UUID
+    customer_id: UUID
+    integration_type: str
+    is_critical: bool
+    arr: float
+    health: Health
+    next_number: int
+    incident: OpenIncident | None
+    known_failing_since: datetime | None
+    last_successful_sync: datetime | None = None
+    failure_reason: str | None = None
+    error_code: str | None = None
+    touched: bool = False
+    bells: set[Bell] = field(default_factory=set)
+
+    @classmethod
+    def from_rows(
+        cls, row: Any, incident: Any | None, failures: list[datetime], arr: float
+    ) -> IntegrationUnderJudgement:
+        return cls(
+            id=row["id"],
+            customer_id=row["customer_id"],
+            integration_type=row["integration_type"],
+            is_critical=row["is_critical"],
+            arr=arr,
+            next_number=row["next_number"],
+            known_failing_since=row["failing_since"],
+            incident=incident
+            and OpenIncident(incident["id"], incident["number"], Kind(incident["kind"]), Status(incident["status"])),
+            health=Health(
+                status=HealthStatus(row["status"]),
+                failures=tuple(sorted(failures)),
+                last_success_at=row["last_success_at"],
+                last_closed_at=row["last_closed_at"],
+                degraded_since=row["degraded_since"],
+                muted=row["muted"],
+                removed=row["removed_at"] is not None,
+                monitored=has_active_check(row["monitor"]),
+                incident_open=incident is not None,
+            ),
+        )
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """The earliest failure of this run, also when there are more failures than were loaded."""
+        first = self.health.failing_since
+        return min(filter(None, (first, self.known_failing_since))) if first else None
+
+    def apply(self, event: Event, observation: Observation, diagnosis: Diagnosis, policy: Policy) -> UUID | None:
+        """Judges one event; returns the incident that it belongs to, None if to none."""
+        verdict = judge(self.health, observation, confirm_failures=policy.detection.confirm_failures)
+        if not self.health.failures:
+            self.known_failing_since = None
+        self.health = verdict.health
+        if self.health.removed:
+            return None
+        self.touched = True
+        if observation.effect is Effect.SUCCESS:
+            self.last_successful_sync = max(filter(None, (self.last_successful_sync, observation.occurred_at)))
+        if verdict.failed:
+            self._note_failure(event, observation, diagnosis, policy, disconnects=verdict.disconnects)
+        if self.incident is None:
+            return None
+        self.incident.seen += 1
+        if event.event_type is EventType.CUSTOMER_REPORTED:
+            self.incident.customer_reported_at = observation.occurred_at
+        if verdict.recovery_hinted and self.incident.status is Status.OPEN:
+            self.incident.hint = "event"
+            self.bells.add(Bell.RECONNECTED)
+        return self.incident.id
+
+    def _note_failure(
+        self,
+        event: Event,
+        observation: Observation,
+        diagnosis: Diagnosis,
+        policy: Policy,
+        *,
+        disconnects: bool,
+    ) -> None:
+        if observation.occurred_at == self.health.last_failure_at:
+            self.failure_reason = diagnosis.reason
+            self.error_code = event.error.code if event.error else None
+        if self.incident is None and disconnects:
+            self._open()
+        if self.incident is None:
+            return
+        self.bells.add(Bell.FAILURE_RECURRED)
+        self.incident.failures += 1
+        self.incident.opened_at = self.failing_since
+        if self.incident.status is Status.RECOVERING:
+            self.incident.status, self.incident.relapsed = Status.OPEN, True
+        if disconnects and (self.incident.kind is Kind.DEGRADED or self.incident.diagnosis is None):
+            self._take_diagnosis(event, diagnosis, policy)
+
+    def _open(self) -> None:
+        self.incident = OpenIncident(uuid4(), self.next_number, Kind.DISCONNECTED, Status.OPEN, is_new=True)
+        self.next_number += 1
+        self.health = replace(self.health, incident_open=True)
+
+    def _take_diagnosis(self, event: Event, diagnosis: Diagnosis, policy: Policy) -> None:
+        assert self.incident is not None
+        if not self.incident.is_new and self.incident.kind is Kind.DISCONNECTED:
+            return
+        self.incident.worsened = not self.incident.is_new
+        self.incident.kind = Kind.DISCONNECTED
+        self.incident.diagnosis = diagnosis
+        self.incident.error_code = event.error.code if event.error else None
+        self.incident.severity = judge_severity(policy.severity, is_critical=self.is_critical, arr=self.arr)

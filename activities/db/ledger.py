@@ -1,0 +1,210 @@
+"""The ledger of messages: one row per intent, written in the transaction of the fact that it tells.
+
+A send is claimed (`sending`, with an attempt's token and a lease), done, and settled by that token; so a worker that
+died or froze in between is noticed, and only one attempt at a time can settle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from activities.db.pool import Connection, Pool
+from activities.db.sql import queries
+from activities.db.timeline import add_to_timeline
+from workflows.contracts import Told
+
+_SQL = queries("deliveries")
+
+ALERT = "integration_disconnected_alert"
+NOTE = "integration_disconnected_note"
+ESCALATION = "integration_disconnected_escalation"
+ENGINEERING = "integration_disconnected_engineering"
+CUSTOMER = "integration_disconnected_customer"
+REMINDER = "integration_disconnected_reminder"
+ALL_CLEAR = "integration_reconnected_customer"
+TECH_CALL = "tech_call_invitation"
+
+FIRST_NOTICES = {ALERT, CUSTOMER, ENGINEERING}
+_ONLY_WHILE_OPEN = {ESCALATION, REMINDER, TECH_CALL}
+_NOT_WHEN_OVER = FIRST_NOTICES | _ONLY_WHILE_OPEN
+
+# HTTP and SMTP time-outs < an activity's start-to-close (12 s) < the lease: a new attempt never overlaps a live one.
+LEASE = timedelta(seconds=15)
+
+
+class LeaseHeldError(Exception):
+    """Another attempt may still be sending this message; try again when its lease has run out."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """Something to be told to somebody, once; `recipient` is an email address, a Slack id, or empty for a thread."""
+
+    incident_id: UUID
+    channel: str
+    template: str
+    role: str
+    recipient: str
+    person_id: UUID | None = None
+    ordinal: str = ""
+    details: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """The same intent always has the same key, whoever computes it."""
+        parts = (self.incident_id, self.channel, self.template, self.person_id or self.role, self.ordinal)
+        return "/".join(str(part) for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to send one message now. `phase` and `is_takeover` tell what a dead attempt may already have done."""
+
+    key: str
+    token: UUID
+    incident_id: UUID
+    channel: str
+    template: str
+    role: str
+    recipient: str
+    person_id: UUID | None
+    details: dict[str, Any]
+    attempts: int
+    created_at: datetime
+    is_takeover: bool
+    phase: str | None
+
+
+async def intend(connection: Connection, intent: Intent) -> bool:
+    """Writes the intent; False if it was there already."""
+    return (
+        await connection.fetchval(
+            _SQL["intend"],
+            intent.key,
+            intent.incident_id,
+            intent.channel,
+            intent.template,
+            intent.recipient,
+            intent.role,
+            intent.person_id,
+            intent.details or {},
+        )
+        is not None
+    )
+
+
+async def intend_note(connection: Connection, incident: UUID, kind: str, ordinal: object = "", **details: Any) -> None:
+    """A line for the thread below the CSM's message."""
+    key = f"{kind}/{ordinal}" if ordinal != "" else kind
+    await intend(connection, Intent(incident, "slack", NOTE, "csm", "", ordinal=key, details={"kind": kind, **details}))
+
+
+class Ledger:
+    """Claims and settles."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def claim(self, key: str, now: datetime) -> Claim | Told:
+        """The right to send, or what already became of it. Raises LeaseHeldError."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_SQL["lock_for_claim"], key, now)
+            if row is None:
+                return Told.SUPPRESSED
+            if row["status"] not in {"pending", "sending"}:
+                return Told(row["status"])
+            if row["status"] == "sending" and not row["lease_expired"]:
+                raise LeaseHeldError(key)
+            if (rule := _forbidden(row)) is not None:
+                await _suppress(connection, row["incident_id"], key, rule)
+                return Told.SUPPRESSED
+            if row["status"] == "pending" and row["too_early"]:
+                return Told.PENDING
+            token = uuid4()
+            await connection.execute(_SQL["claim"], key, token, LEASE)
+            return _claim(row, token)
+
+    async def enter_phase(self, claim: Claim, phase: str) -> None:
+        """Commits how far a send has come before the step that can't be taken back."""
+        await self._pool.execute(_SQL["phase"], claim.key, claim.token, phase)
+
+    async def settle(
+        self, claim: Claim, told: Told, now: datetime, *, external_id: str | None = None, error: str | None = None
+    ) -> Told:
+        """Records what became of a claimed send (sent, failed or unknown); ignored if the claim was lost meanwhile."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            mine = await connection.fetchval(_SQL["settle"], claim.key, claim.token, told, external_id, error)
+            if mine is None:
+                return told
+            await add_to_timeline(
+                connection,
+                claim.incident_id,
+                f"notice_{told}",
+                template=claim.template,
+                channel=claim.channel,
+                role=claim.role,
+                person=claim.person_id,
+                error=error,
+                **({"note": claim.details["kind"]} if "kind" in claim.details else {}),
+            )
+            if told is not Told.FAILED and claim.template in FIRST_NOTICES:
+                await connection.execute(queries("incidents")["alerted"], claim.incident_id, now)
+                await connection.execute(queries("incidents")["alerted_health"], claim.incident_id)
+        return told
+
+    async def retry_later(self, claim: Claim, now: datetime, delay: timedelta, error: str) -> Told:
+        """Puts a message back; it is sent again after `delay`."""
+        await self._pool.execute(_SQL["retry_later"], claim.key, claim.token, now, delay, error)
+        return Told.PENDING
+
+    async def suppress(self, incident: UUID, key: str, rule: str) -> Told:
+        """Decides not to send, and says which rule decided it."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _suppress(connection, incident, key, rule)
+        return Told.SUPPRESSED
+
+    async def due(self, incident: UUID, now: datetime) -> list[str]:
+        """The keys of the messages that are to be sent now."""
+        return [row["delivery_key"] for row in await self._pool.fetch(_SQL["due"], incident, now)]
+
+    async def channel_of(self, key: str) -> str | None:
+        row = await self._pool.fetchrow(_SQL["by_key"], key)
+        return row["channel"] if row else None
+
+
+async def _suppress(connection: Connection, incident: UUID, key: str, rule: str) -> None:
+    if await connection.fetchval(_SQL["suppress"], key, rule) is not None:
+        await add_to_timeline(connection, incident, "notice_suppressed", delivery=key, rule=rule)
+
+
+def _forbidden(row: asyncpg.Record) -> str | None:
+    """The rule that forbids sending, as things stand now (promise 7: no notice claimed after a verified recovery)."""
+    is_over = row["incident_status"] in {"closed", "cancelled"}
+    if is_over and row["template"] in _NOT_WHEN_OVER:
+        return "the incident is over"
+    if row["incident_status"] == "recovering" and row["template"] in _ONLY_WHILE_OPEN:
+        return "the connection has recovered"
+    return None
+
+
+def _claim(row: asyncpg.Record, token: UUID) -> Claim:
+    return Claim(
+        key=row["delivery_key"],
+        token=token,
+        incident_id=row["incident_id"],
+        channel=row["channel"],
+        template=row["template"],
+        role=row["role"],
+        recipient=row["recipient"],
+        person_id=row["person_id"],
+        details=row["details"],
+        attempts=row["attempts"] + 1,
+        created_at=row["created_at"],
+        is_takeover=row["status"] == "sending",
+        phase=row["phase"],
+    )

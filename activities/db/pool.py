@@ -1,0 +1,48 @@
+"""Connections to PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeAlias
+
+import asyncpg
+import pydantic_core
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+# What a lost, restarting or overloaded database looks like from here; worth a later try.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+)
+
+
+def _to_json(value: object) -> str:
+    return pydantic_core.to_json(value).decode()
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=_to_json, decoder=json.loads, schema="pg_catalog")
+
+
+def create_pool(url: str, *, size: int = 10) -> Pool:
+    """A pool to be opened with `async with`; connects when first used, so start-up order does not matter.
+
+    A statement is given 30 s and a new connection 5 s, so that a dead database is noticed.
+    """
+    return asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        init=_prepare,
+        command_timeout=30,
+        timeout=5,
+        server_settings={"application_name": "relink", "timezone": "UTC"},
+    )

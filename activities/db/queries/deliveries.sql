@@ -1,0 +1,54 @@
+-- name: intend
+insert into deliveries (delivery_key, incident_id, channel, template, recipient, role, person_id, details)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (delivery_key) do nothing
+returning delivery_key
+
+-- name: lock_for_claim
+select d.*, i.status as incident_status, d.lease_until < now() as lease_expired, d.retry_at > greatest(now(), $2) as too_early
+from deliveries d join incidents i on i.id = d.incident_id
+where d.delivery_key = $1 for update of d
+
+-- name: claim
+update deliveries set status = 'sending', attempts = attempts + 1, attempt_token = $2, lease_until = now() + $3,
+  phase = null, error = null
+where delivery_key = $1
+
+-- name: phase
+update deliveries set phase = $3 where delivery_key = $1 and attempt_token = $2 and status = 'sending'
+
+-- name: settle
+update deliveries set status = $3, external_id = coalesce($4, external_id), error = $5,
+  sent_at = case when $3 = 'sent' then now() else sent_at end
+where delivery_key = $1 and attempt_token = $2 and status = 'sending'
+returning delivery_key
+
+-- name: retry_later
+update deliveries set status = 'pending', retry_at = greatest(now(), $3) + $4, error = $5
+where delivery_key = $1 and attempt_token = $2 and status = 'sending'
+
+-- name: suppress
+update deliveries set status = 'suppressed', error = $2
+where delivery_key = $1 and status in ('pending', 'sending') returning delivery_key
+
+-- name: due
+select delivery_key from deliveries
+where incident_id = $1 and (
+  (status = 'pending' and retry_at <= greatest(now(), $2)) or (status = 'sending' and lease_until <= greatest(now(), $2)))
+order by created_at limit 20
+
+-- name: anchor
+select delivery_key, external_id, status, recipient from deliveries
+where incident_id = $1 and role = 'csm' and template = 'integration_disconnected_alert' and channel = 'slack'
+order by created_at limit 1
+
+-- name: of_incident
+select * from deliveries where incident_id = $1 order by created_at
+
+-- name: by_key
+select * from deliveries where delivery_key = $1
+
+-- name: mark_opened
+update deliveries set opened_at = coalesce(opened_at, now())
+where incident_id = $1 and person_id = $2 and template = 'integration_disconnected_customer' and opened_at is null
+returning delivery_key

@@ -1,0 +1,74 @@
+"""Loads an incident with everything that its readers need."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+from uuid import UUID
+
+from activities.db.incidents import UnknownIncidentError
+from activities.db.pool import Pool
+from activities.db.sql import queries
+from activities.views import IncidentView, Person
+from workflows.contracts import Resolution
+from workflows.domain.policy import Addressee, Policy, Role
+
+_WORDS = (
+    "provider_name", "reason", "explanation", "impact", "steps", "customer_reason", "customer_steps",
+    "customer_minutes", "self_serve_reconnect",
+)  # fmt: skip
+_SHOWN = {Resolution.VERIFIED, Resolution.REPORTED}
+
+
+class ViewLoader:
+    """Reads views; what it returns carries names and addresses and stays inside activities and pages."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def load(self, incident: UUID) -> IncidentView:
+        """One incident. Raises UnknownIncidentError."""
+        return (await self.load_with_policy(incident))[0]
+
+    async def load_with_policy(self, incident: UUID) -> tuple[IncidentView, Policy]:
+        """One incident and the policy that it started with. Raises UnknownIncidentError."""
+        row = await self._pool.fetchrow(queries("incidents")["view"], incident)
+        if row is None:
+            raise UnknownIncidentError(str(incident))
+        policy = Policy.model_validate(row["policy"])
+        people = _by_role(row["people"])
+        fields = {name: value for name, value in row.items() if name in IncidentView.model_fields}
+        fields |= {name: row["diagnosis"][name] for name in _WORDS}
+        fields |= {
+            "csm": next(iter(people[Role.CSM]), None) or addressee(policy.people.fallback_csm),
+            "csm_manager": next(iter(people[Role.CSM_MANAGER]), None),
+            "contacts": tuple(people[Role.TECHNICAL_CONTACT]),
+            "auto_send": policy.customer.auto_send,
+        }
+        return IncidentView.model_validate(fields), policy
+
+
+def addressee(fixed: Addressee) -> Person | None:
+    """A person whom only the policy names; None if unset."""
+    if not (fixed.slack or fixed.email):
+        return None
+    return Person(slack=fixed.slack or None, email=fixed.email or None)
+
+
+def person_for(role: str, view: IncidentView, policy: Policy, person_id: UUID | None = None) -> Person | None:
+    """Who has this role for this incident."""
+    match role:
+        case Role.CSM:
+            return view.csm
+        case Role.CSM_MANAGER:
+            return view.csm_manager
+        case Role.TECHNICAL_CONTACT:
+            return next((c for c in view.contacts if person_id in {None, c.id}), None)
+    return addressee(policy.people.cs_leadership if role == Role.CS_LEADERSHIP else policy.people.engineering)
+
+
+def _by_role(people: list[dict[str, Any]]) -> dict[str, list[Person]]:
+    found: dict[str, list[Person]] = defaultdict(list)
+    for person in people:
+        found[person["role"]].append(Person.model_validate(person))
+    return found

@@ -1,0 +1,173 @@
+"""Email: sends what the ledger intends over SMTP, knowing at every moment what can't be taken back."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime, parseaddr
+from typing import Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiosmtplib
+
+from activities.db.ledger import (
+    ALERT,
+    ALL_CLEAR,
+    CUSTOMER,
+    ENGINEERING,
+    ESCALATION,
+    NOTE,
+    REMINDER,
+    TECH_CALL,
+    Claim,
+    Ledger,
+)
+from activities.db.views import ViewLoader, person_for
+from activities.links import Links
+from activities.rendering import Renderer
+from activities.views import IncidentView, Mail, Person
+from workflows.contracts import Told
+from workflows.domain.policy import Policy
+
+SMTP_TIMEOUT = 8  # seconds an SMTP command may take; below an activity's start-to-close
+GIVE_UP_AFTER = timedelta(hours=12)
+_BACKOFF = (5, 15, 30, 60, 120, 300)  # seconds between attempts at one mail
+_RESENT_ONCE = {ALERT, CUSTOMER, ENGINEERING}  # after a lost reply to DATA; the Message-ID is the same
+
+
+@dataclass(frozen=True)
+class SmtpServer:
+    """Where mail is handed over: `smtp://[user:pass@]host:port?tls=none|starttls|implicit` (RELINK_SMTP_URL)."""
+
+    host: str
+    port: int
+    tls: Literal["none", "starttls", "implicit"]
+    username: str | None = None
+    password: str | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> SmtpServer:
+        """Raises ValueError saying what is wrong; never repeats the password."""
+        parts = urlsplit(url)
+        tls = parse_qs(parts.query).get("tls", ["starttls"])[-1]
+        if parts.scheme != "smtp" or not parts.hostname or tls not in {"none", "starttls", "implicit"}:
+            raise ValueError("expected smtp://[user:password@]host:port?tls=none|starttls|implicit")
+        port = parts.port or (465 if tls == "implicit" else 587)
+        user = unquote(parts.username) if parts.username else None
+        password = unquote(parts.password) if parts.password else None
+        return cls(parts.hostname, port, tls, user, password)  # type: ignore[arg-type]  # checked above
+
+    def client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self.host,
+            port=self.port,
+            use_tls=self.tls == "implicit",
+            start_tls=self.tls == "starttls",
+            username=self.username,
+            password=self.password,
+            timeout=SMTP_TIMEOUT,
+        )
+
+
+class EmailSender:
+    """`sender` is RELINK_EMAIL_FROM, "Name <address>"."""
+
+    def __init__(
+        self, server: SmtpServer, sender: str, ledger: Ledger, views: ViewLoader, render: Renderer, links: Links
+    ) -> None:
+        self._server, self._sender, self._ledger = server, sender, ledger
+        self._views, self._render, self._links = views, render, links
+
+    async def send(self, claim: Claim, now: datetime) -> Told:
+        """Sends one claimed mail. FAILED means that its address does not take it: tell somebody else."""
+        if claim.is_takeover and claim.phase == "data" and not (claim.template in _RESENT_ONCE and claim.attempts <= 2):
+            return await self._ledger.settle(claim, Told.UNKNOWN, now, error="the worker died while handing it over")
+        view, policy = await self._views.load_with_policy(claim.incident_id)
+        reader = person_for(claim.role, view, policy, claim.person_id) or Person(email=claim.recipient)
+        message = self._mime(claim, view, reader, self._mail(claim, view, policy, reader, now))
+        return await self._hand_over(claim, now, message)
+
+    async def _hand_over(self, claim: Claim, now: datetime, message: EmailMessage) -> Told:
+        stage = "connect"
+        try:
+            async with self._server.client() as client:
+                await client.mail(parseaddr(self._sender)[1])
+                stage = "recipient"
+                await client.rcpt(claim.recipient)
+                await self._ledger.enter_phase(claim, "data")
+                stage = "data"
+                await client.data(message.as_bytes(policy=SMTP_POLICY.clone(max_line_length=998)))
+                stage = "done"
+                return await self._ledger.settle(claim, Told.SENT, now, external_id=message["Message-ID"])
+        except aiosmtplib.SMTPResponseException as error:
+            text = f"{error.code} {error.message}"[:300]
+            if error.code >= 500 and stage in {"recipient", "data"}:
+                return await self._ledger.settle(claim, Told.FAILED, now, error=text)
+            return await self._later(claim, now, text)  # our own login or sender refused: not this recipient's fault
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            if stage == "data":
+                return await self._lost_in_data(claim, now, error)
+            return await self._later(claim, now, f"no mail server: {type(error).__name__}")
+
+    async def _lost_in_data(self, claim: Claim, now: datetime, error: Exception) -> Told:
+        """The reply to DATA was lost: it may have arrived. A first notice is sent once more, the rest is not."""
+        what = f"connection lost after DATA: {type(error).__name__}"
+        if claim.template in _RESENT_ONCE and claim.attempts == 1:
+            return await self._ledger.retry_later(claim, now, timedelta(seconds=_BACKOFF[0]), what)
+        return await self._ledger.settle(claim, Told.UNKNOWN, now, error=what)
+
+    async def _later(self, claim: Claim, now: datetime, error: str) -> Told:
+        if datetime.now(UTC) - claim.created_at > GIVE_UP_AFTER:
+            return await self._ledger.settle(claim, Told.FAILED, now, error=error)
+        delay = timedelta(seconds=_BACKOFF[min(claim.attempts, len(_BACKOFF)) - 1])
+        return await self._ledger.retry_later(claim, now, delay, error)
+
+    def _mail(self, claim: Claim, view: IncidentView, policy: Policy, reader: Person, now: datetime) -> Mail:
+        link = self._links.reconnect(view.incident_id, claim.person_id, now) if view.can_reconnect else None
+        match claim.template:
+            case t if t == CUSTOMER:
+                return self._render.customer_mail(view, contact=reader, now=now, reconnect_link=link)
+            case t if t == REMINDER:
+                number = int(claim.details["number"])
+                return self._render.customer_mail(view, contact=reader, now=now, reconnect_link=link, reminder=number)
+            case t if t == ALL_CLEAR:
+                return self._render.customer_all_clear(view, contact=reader, now=now)
+            case t if t == TECH_CALL:
+                booking = policy.people.booking_url
+                return self._render.tech_call_invitation(view, contact=reader, now=now, booking_url=booking)
+        kind = {ALERT: "csm_alert", ESCALATION: "escalation", ENGINEERING: "engineering_page", NOTE: "resolved"}
+        status_url = self._links.status(view.integration_health_id, now)
+        return self._render.slack_as_mail(kind[claim.template], view, now=now, reader=reader, status_url=status_url)
+
+    def _mime(self, claim: Claim, view: IncidentView, reader: Person, mail: Mail) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = self._sender
+        message["To"] = _address(reader.name, claim.recipient)
+        if view.csm and view.csm.email and claim.role == "technical_contact":
+            message["Reply-To"] = _address(view.csm.name, view.csm.email)
+        message["Subject"] = mail.subject
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = message_id(claim.key, self._sender)
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
+        message["X-Relink-Delivery"] = claim.key
+        message.set_content(mail.text)
+        message.add_alternative(mail.html, subtype="html")
+        return message
+
+
+def message_id(delivery_key: str, sender: str) -> str:
+    """The same for every copy of one intent, so that mail programs show it once."""
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "relink.invalid"
+    return f"<{hashlib.sha256(delivery_key.encode()).hexdigest()[:32]}@{domain}>"
+
+
+def _address(name: str | None, email: str) -> Address | str:
+    printable = "".join(c for c in name or "" if c.isprintable())
+    try:
+        return Address(printable[:200], addr_spec=email)
+    except (ValueError, IndexError):
+        return email

@@ -1,0 +1,5 @@
+"""The provider catalogue as data: one YAML file a provider or protocol, and `categories.yaml` with the common words."""
+
+from activities.playbooks.loader import CatalogueError, load_catalogue
+
+__all__ = ["CatalogueError", "load_catalogue"]

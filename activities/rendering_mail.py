@@ -1,0 +1,70 @@
+"""What mails to a customer say beyond the facts: how the subject names the real fix (PRD-101 §5.2, FR-3.1)."""
+
+from __future__ import annotations
+
+from activities import phrases
+from activities.rendering_facts import MOST_LINES, NAME, REASON, Telling
+from activities.rendering_safety import one_line
+from activities.views import IncidentView, Person
+
+# "Your Salesforce integration …", where connecting again is not the remedy
+_NEEDS = {
+    "token_expired": "needs new credentials",
+    "token_revoked": "needs new credentials",
+    "refresh_failed": "needs new credentials",
+    "credentials_invalid": "needs new credentials",
+    "consent_or_scope_missing": "needs additional permissions",
+    "policy_blocked": "is blocked by a security policy",
+    "account_suspended_or_plan": "needs a change to your account",
+    "user_deactivated": "needs an active user",
+    "endpoint_unreachable": "can't reach your endpoint",
+    "endpoint_gone": "needs a new endpoint",
+    "not_found": "can't find what it connects to",
+    "webhook_rejected": "needs a change at your endpoint",
+    "tls_invalid": "needs a valid certificate",
+    "clock_skew": "needs a clock that is right",
+    "sso_misconfigured": "needs a change to its settings",
+    "sso_cert_expired": "needs a new certificate",
+}
+_SIGN_IN, _WEBHOOK = ("sso", "saml", "oidc"), ("webhook",)
+
+
+def customer_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
+    """What a customer's mail or page may say; times in `telling.reader`'s zone, marked UTC where it has none."""
+    contact = telling.reader
+    steps = [telling.line(step) for step in view.customer_steps if step.strip()][:MOST_LINES]
+    where = telling.zone
+    return {
+        "product_name": one_line(telling.product_name, NAME),
+        "provider": one_line(view.provider_name, NAME),
+        "customer": one_line(view.customer_name, NAME),
+        "greeting": _greeting(contact),
+        "kind": view.kind,
+        "condition": "degraded" if view.kind == "degraded" else "disconnected",
+        "customer_acts": view.who_fixes in {"customer_user", "customer_admin"},
+        "who_fixes": view.who_fixes,
+        "reconnect_helps": view.self_serve_reconnect,
+        "needs": "needs reauthorization" if view.self_serve_reconnect else _NEEDS.get(view.category, "needs attention"),
+        "consequence": consequence(view),
+        "customer_reason": telling.line(view.customer_reason, REASON),
+        "steps": steps,
+        "minutes": view.customer_minutes,
+        "since": phrases.moment_with_zone(view.opened_at, where),
+        "until": phrases.moment_with_zone(view.closed_at or telling.now, where),
+        "down_for": phrases.lasted(max(view.closed_at or telling.now, view.opened_at) - view.opened_at),
+        "evidence": view.evidence,
+        "csm": one_line(name, NAME) if (name := phrases.named(view.csm)) else None,
+    }
+
+
+def _greeting(contact: Person | None) -> str:
+    name = one_line(contact.name, NAME) if contact and contact.name else ""
+    return f"Hi {name}," if name else "Hello,"
+
+
+def consequence(view: IncidentView) -> str:
+    """What does not work now: `data`, `sign_in` or `webhook`; templates put it into words."""
+    about = f"{view.integration_type} {view.category}".casefold()
+    if any(word in about for word in _SIGN_IN):
+        return "sign_in"
+    return "webhook" if any(word in about for word in _WEBHOOK) else "data"

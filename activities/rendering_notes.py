@@ -1,0 +1,54 @@
+"""The replies in an alert's thread: which there are, and what each may be told besides the incident itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from activities import phrases
+from activities.rendering_facts import LINE, Telling
+from activities.rendering_safety import one_line
+
+# Every detail may be left out. `by`, `to` and `name` are names of people; aware datetimes become times of the reader.
+NOTES: dict[str, tuple[str, ...]] = {
+    "explanation": (),
+    "acknowledged": ("by", "until"),  # until: when it starts to escalate again
+    "snoozed": ("by", "until"),
+    "snooze_ended": (),
+    "ack_expired": ("by",),
+    "escalated": ("role", "to", "channel"),  # channel: slack or email
+    "escalation_skipped": ("role", "reason"),
+    "check_failed": ("hint", "by", "reason"),  # hint: callback, event, person, monitor
+    "check_inconclusive": ("hint", "by", "reason", "next_at"),
+    "recovering": (),
+    "relapsed": ("reason",),
+    "resolved": (
+        "fixed_by",
+        "task_completed",
+        "score_restored",
+    ),  # fixed_by: customer, csm, engineering, provider, itself
+    "not_confirmed": (),
+    "closed": ("by", "note"),  # by hand; which way is the incident's own resolution
+    "removed": ("by",),
+    "mail_sent": ("name", "by", "reminder"),  # by: the person who pressed the button
+    "mail_failed": ("name", "reason", "next_name"),  # next_name: the contact who is tried next
+    "mail_suppressed": ("name", "reason"),
+    "no_technical_contact": (),
+    "tech_call_requested": ("by", "name", "booking"),  # booking: the mail carries a booking link
+    "engineering_paged": ("channel",),
+    "worsened": (),
+}
+
+
+def note_facts(kind: str, details: Mapping[str, Any], telling: Telling) -> dict[str, object]:
+    """The details of a note, made safe to print; what is missing is None. Raises KeyError for an unknown kind."""
+    return {f"note_{name}": _told(details.get(name), telling) for name in NOTES[kind]}
+
+
+def _told(value: Any, telling: Telling) -> object:
+    if isinstance(value, datetime):
+        return phrases.moment_with_zone(value, telling.zone)
+    if isinstance(value, bool | int | None):
+        return value
+    return telling.line(one_line(value), LINE) or None

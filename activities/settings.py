@@ -1,0 +1,72 @@
+"""Settings, read from the environment, then `.env`, then `.relink/env`, then the defaults below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _empty_is_unset(value: object) -> object:
+    return None if value == "" else value
+
+
+type_help = {
+    "RELINK_DATABASE_URL": "postgresql://user:password@host:5432/database",
+    "RELINK_SECRET_KEY": "at least 32 random characters: openssl rand -hex 32",
+    "RELINK_PUBLIC_URL": "https://relink.example.com",
+    "RELINK_SMTP_URL": "smtp://user:password@host:587?tls=starttls",
+    "RELINK_EMAIL_FROM": "Acme Integrations <integrations@acme.example>",
+}
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the message names it and says what to write."""
+
+
+class Settings(BaseSettings):
+    """Everything that may differ between two installations, except the policy."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RELINK_", env_file=(".relink/env", ".env"), extra="ignore", hide_input_in_errors=True
+    )
+
+    database_url: Annotated[str | None, BeforeValidator(_empty_is_unset)] = None
+    secret_key: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset), Field(min_length=32)] = None
+    public_url: Annotated[str | None, BeforeValidator(_empty_is_unset), Field(pattern=r"^https?://[^\s]+$")] = None
+    smtp_url: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
+    email_from: Annotated[str | None, BeforeValidator(_empty_is_unset)] = None
+
+    api_host: str = "127.0.0.1"
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    product_name: str = "Relink"
+    encryption_keys: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
+    slack_bot_token: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
+    slack_signing_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
+    slack_api_url: str = "https://slack.com/api/"
+    policy_file: Annotated[Path | None, BeforeValidator(_empty_is_unset)] = None
+    templates_dir: Annotated[Path | None, BeforeValidator(_empty_is_unset)] = None
+    probe_allow_private: bool = False
+    log_format: Literal["console", "json"] = "console"
+
+    @classmethod
+    def load(cls, *required: str) -> Settings:
+        """Reads the settings and insists on the named ones.
+
+        Raises SettingsError naming every setting that is wrong or missing, and what to write there.
+        """
+        try:
+            settings = cls()
+        except ValidationError as error:
+            problems = [f"RELINK_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+            raise SettingsError("\n".join(problems)) from None
+        missing = [f"RELINK_{name.upper()}" for name in required if getattr(settings, name) is None]
+        if missing:
+            raise SettingsError(
+                "\n".join(f"{name} is not set. Example: {type_help.get(name, '…')}" for name in missing)
+            )
+        return settings

@@ -1,0 +1,206 @@
+"""Slack: sends what the ledger intends, at most one visible message each, and keeps the CSM's message up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import asyncpg
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from activities.db.ledger import ALERT, ENGINEERING, ESCALATION, NOTE, Claim, Ledger
+from activities.db.pool import Pool
+from activities.db.sql import queries
+from activities.db.views import ViewLoader, person_for
+from activities.links import Links
+from activities.rendering import Renderer
+from activities.views import IncidentView, Person, SlackMessage
+from workflows.contracts import Told
+
+GIVE_UP_AFTER = timedelta(minutes=10)  # then the same news goes by email
+HTTP_TIMEOUT = 8  # seconds; below an activity's start-to-close
+_BACKOFF = (2, 5, 10, 20, 40, 60)  # seconds between attempts at one message
+
+# https://docs.slack.dev/reference/methods/chat.postMessage#errors: these pass by themselves.
+_PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+_IS_USER = re.compile(r"[UW][A-Z0-9]{2,}")
+_UNREACHABLE = (aiohttp.ClientError, OSError, TimeoutError, asyncio.TimeoutError)
+
+
+class NoSlackUserError(Exception):
+    """Nobody in this workspace has that address."""
+
+
+class SlackSender:
+    """`client` is None where no bot token is set: then everybody is told by email."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient | None,
+        pool: Pool,
+        ledger: Ledger,
+        views: ViewLoader,
+        render: Renderer,
+        links: Links,
+    ) -> None:
+        self._client, self._pool, self._ledger = client, pool, ledger
+        self._views, self._render, self._links = views, render, links
+
+    @property
+    def is_configured(self) -> bool:
+        return self._client is not None
+
+    async def send(self, claim: Claim, now: datetime) -> Told:
+        """Sends one claimed message. FAILED means that Slack will not take it: tell the person another way."""
+        if self._client is None:
+            return await self._ledger.settle(claim, Told.FAILED, now, error="no Slack bot token is set")
+        try:
+            channel, thread, message = await self._compose(self._client, claim, now)
+            posted = await self._find(self._client, claim, channel, thread) if claim.is_takeover else None
+            if posted is None:
+                posted = await self._post(self._client, claim, channel, thread, message)
+        except NoAnchorError as error:
+            return await self._ledger.suppress(claim.incident_id, claim.key, str(error))
+        except NoSlackUserError as error:
+            return await self._ledger.settle(claim, Told.FAILED, now, error=str(error))
+        except SlackApiError as error:
+            return await self._refused(claim, now, error.response)
+        except _UNREACHABLE as error:
+            return await self._later(claim, now, f"Slack is unreachable: {type(error).__name__}", None)
+        return await self._ledger.settle(claim, Told.SENT, now, external_id=f"{channel}:{posted}")
+
+    async def refresh(self, incident: UUID, now: datetime) -> None:
+        """Edits the CSM's message so that it says how things stand. Harmless when repeated.
+
+        Raises SlackApiError or a connection error; the caller's retries deal with them.
+        """
+        anchor = await self._anchor(incident)
+        if self._client is None or anchor is None or anchor["status"] != "sent":
+            return
+        channel, ts = anchor["external_id"].split(":")
+        view = await self._views.load(incident)
+        message = self._alert(view, now, view.csm or Person())
+        try:
+            await self._client.chat_update(
+                channel=channel,
+                ts=ts,
+                text=message.text,
+                blocks=list(message.blocks),
+                metadata=_metadata(anchor["delivery_key"]),
+            )
+        except SlackApiError as error:
+            if error.response.get("error") in _PASSING or error.response.status_code >= 429:
+                raise  # the rest (message deleted, channel archived) will not get better
+
+    async def _compose(
+        self, client: AsyncWebClient, claim: Claim, now: datetime
+    ) -> tuple[str, str | None, SlackMessage]:
+        view, policy = await self._views.load_with_policy(claim.incident_id)
+        person = person_for(claim.role, view, policy, claim.person_id) or Person(slack=claim.recipient)
+        if claim.template == NOTE:
+            anchor = await self._anchor(claim.incident_id)
+            if anchor is None or anchor["status"] != "sent":
+                raise NoAnchorError("there is no Slack message to answer to")
+            channel, ts = anchor["external_id"].split(":")
+            details = {k: v for k, v in claim.details.items() if k != "kind"}
+            note = self._render.csm_note(view, kind=claim.details["kind"], details=details, now=now, reader=person)
+            return channel, ts, note
+        channel = await self._channel(client, claim.recipient)
+        return channel, None, self._message(claim, view, now, person)
+
+    def _message(self, claim: Claim, view: IncidentView, now: datetime, reader: Person) -> SlackMessage:
+        status_url = self._links.status(view.integration_health_id, now)
+        match claim.template:
+            case t if t == ALERT:
+                return self._alert(view, now, reader)
+            case t if t == ESCALATION:
+                return self._render.escalation(view, role=claim.role, now=now, reader=reader, status_url=status_url)
+            case t if t == ENGINEERING:
+                return self._render.engineering_page(view, now=now, reader=reader, status_url=status_url)
+        raise AssertionError(f"no Slack message for {claim.template}")
+
+    def _alert(self, view: IncidentView, now: datetime, reader: Person) -> SlackMessage:
+        status_url = self._links.status(view.integration_health_id, now)
+        return self._render.csm_alert(view, now=now, reader=reader, status_url=status_url)
+
+    async def _channel(self, client: AsyncWebClient, recipient: str) -> str:
+        if "@" in recipient:
+            recipient = await self._user_id(client, recipient)
+        if not _IS_USER.fullmatch(recipient):
+            return recipient
+        opened = await client.conversations_open(users=recipient)
+        return str(opened["channel"]["id"])
+
+    async def _user_id(self, client: AsyncWebClient, email: str) -> str:
+        try:
+            found = await client.users_lookupByEmail(email=email)
+        except SlackApiError as error:
+            if error.response.get("error") == "users_not_found":
+                raise NoSlackUserError("no Slack user has this address") from None
+            raise
+        return str(found["user"]["id"])
+
+    async def _post(
+        self, client: AsyncWebClient, claim: Claim, channel: str, thread: str | None, message: SlackMessage
+    ) -> str:
+        posted = await client.chat_postMessage(
+            channel=channel,
+            thread_ts=thread,
+            text=message.text,
+            blocks=list(message.blocks),
+            metadata=_metadata(claim.key),
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        return str(posted["ts"])
+
+    async def _find(self, client: AsyncWebClient, claim: Claim, channel: str, thread: str | None) -> str | None:
+        """The message that a dead attempt may have posted, by its delivery key."""
+        oldest = str((claim.created_at - timedelta(minutes=1)).timestamp())
+        cursor = None
+        while True:
+            options: dict[str, Any] = {
+                "channel": channel, "oldest": oldest, "limit": 200, "include_all_metadata": True, "cursor": cursor,
+            }  # fmt: skip
+            page = await (
+                client.conversations_replies(ts=thread, **options)
+                if thread
+                else client.conversations_history(**options)
+            )
+            for message in page["messages"]:
+                payload = message.get("metadata", {}).get("event_payload", {})
+                if payload.get("delivery_key") == claim.key:
+                    return str(message["ts"])
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
+
+    async def _refused(self, claim: Claim, now: datetime, response: AsyncSlackResponse) -> Told:
+        error = str(response.get("error") or f"HTTP {response.status_code}")
+        if error in _PASSING or response.status_code == 429 or response.status_code >= 500:
+            return await self._later(claim, now, error, response.headers.get("Retry-After"))
+        return await self._ledger.settle(claim, Told.FAILED, now, error=error)
+
+    async def _later(self, claim: Claim, now: datetime, error: str, retry_after: str | None) -> Told:
+        if datetime.now(UTC) - claim.created_at > GIVE_UP_AFTER:
+            return await self._ledger.settle(claim, Told.FAILED, now, error=error)
+        backoff = _BACKOFF[min(claim.attempts, len(_BACKOFF)) - 1]
+        seconds = int(retry_after) if retry_after and retry_after.isdigit() else backoff
+        return await self._ledger.retry_later(claim, now, timedelta(seconds=seconds), error)
+
+    async def _anchor(self, incident: UUID) -> asyncpg.Record | None:
+        return await self._pool.fetchrow(queries("deliveries")["anchor"], incident)
+
+
+class NoAnchorError(Exception):
+    """A reply has no message to stand below."""
+
+
+def _metadata(delivery_key: str) -> dict[str, Any]:
+    return {"event_type": "relink_delivery", "event_payload": {"delivery_key": delivery_key}}

@@ -1,0 +1,143 @@
+"""What Relink needs of a Temporal server: namespace, search attributes, schedules. Create or update, at any time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from starter.temporal import SEARCH_ATTRIBUTES
+from workflows.contracts import TASK_QUEUE
+from workflows.reconciling import ReconcileIncidents
+
+RECONCILE = "reconcile-incidents"
+RECONCILE_EVERY = timedelta(seconds=15)
+KEEP_EVERY = 20.0  # seconds; Temporal may have been wiped, and nothing else would notice
+_RETENTION = Duration(seconds=int(timedelta(days=7).total_seconds()))
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What is there now, and the commands for what the server would not let us make."""
+
+    search_attributes: tuple[str, ...]
+    commands: tuple[str, ...]
+
+
+async def set_up(client: Client) -> SetUp:
+    """Makes what is missing. Raises RPCError if the server is away."""
+    commands = await _ensure_namespace(client)
+    known, missing = await _ensure_search_attributes(client)
+    await _ensure_schedule(client)
+    return SetUp(known, tuple(commands + missing))
+
+
+class Keeper:
+    """Keeps a server set up while a worker runs; knows which search attributes may be used."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known: tuple[str, ...] = ()
+
+    def search_attributes(self) -> tuple[str, ...]:
+        return self._known
+
+    async def once(self) -> None:
+        done = await set_up(self._client)
+        if done.search_attributes != self._known and done.commands:
+            _log.warning("Temporal lacks something that Relink could not make", run=list(done.commands))
+        self._known = done.search_attributes
+
+    async def forever(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await asyncio.wait_for(self.once(), 10)
+            except (RPCError, TimeoutError, RuntimeError) as error:
+                _log.warning("waiting for Temporal", error=str(error)[:200])
+                await asyncio.sleep(2)
+                continue
+            await asyncio.sleep(KEEP_EVERY)
+
+
+async def _ensure_namespace(client: Client) -> list[str]:
+    try:
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status in _REFUSALS:
+                return []  # a namespace-scoped key may not describe; the next call tells if it is missing
+            raise
+        try:
+            await client.workflow_service.register_namespace(
+                RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=_RETENTION)
+            )
+        except RPCError as refused:
+            if refused.status not in _REFUSALS:
+                raise
+            return [f"temporal operator namespace create --namespace {client.namespace} --retention 7d"]
+    return []
+
+
+async def _ensure_search_attributes(client: Client) -> tuple[tuple[str, ...], list[str]]:
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    try:
+        known = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        missing = [name for name in SEARCH_ATTRIBUTES if name not in known.custom_attributes]
+        if missing:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword)
+                )
+            )
+            # A server takes a moment to let new attributes be used; the next round finds them.
+            return tuple(name for name in SEARCH_ATTRIBUTES if name not in missing), []
+    except RPCError as error:
+        if error.status not in _REFUSALS:
+            raise
+        return (), [
+            f"tcld namespace search-attributes add --namespace {client.namespace} --sa {name}=Keyword"
+            for name in SEARCH_ATTRIBUTES
+        ]
+    return SEARCH_ATTRIBUTES, []
+
+
+_REFUSALS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED}
+
+
+async def _ensure_schedule(client: Client) -> None:
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            ReconcileIncidents.run, id=RECONCILE, task_queue=TASK_QUEUE, execution_timeout=timedelta(minutes=5)
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+    try:
+        await client.create_schedule(RECONCILE, schedule)
+    except ScheduleAlreadyRunningError:
+        handle = client.get_schedule_handle(RECONCILE)
+        description = await handle.describe()
+        if description.schedule.spec.intervals != schedule.spec.intervals:
+            await handle.update(lambda _: ScheduleUpdate(schedule))

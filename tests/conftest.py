@@ -1,0 +1,57 @@
+"""Real servers for all tests: one PostgreSQL a test run, a fresh database a test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from activities.db.migrate import migrate
+from activities.db.pool import Pool, create_pool
+from starter.embedded.postgres import FAST_OPTIONS, PostgresServer, postgres
+
+TEMPLATE = "relink_template"
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """Where the servers of this run keep their data; other system users may enter it."""
+    path = Path(tempfile.mkdtemp(prefix="relink-tests-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def postgres_server(servers_folder: Path) -> AsyncIterator[PostgresServer]:
+    """A PostgreSQL server with a migrated template database."""
+    async with postgres(servers_folder / "postgres", options=FAST_OPTIONS) as server:
+        admin = await asyncpg.connect(server.url)
+        await admin.execute(f"create database {TEMPLATE}")
+        async with create_pool(server.database(TEMPLATE)) as pool:
+            await migrate(pool)
+        await admin.close()
+        yield server
+
+
+@pytest_asyncio.fixture
+async def database(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """The URL of a fresh, migrated database."""
+    name = f"test_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(postgres_server.url)
+    await admin.execute(f"create database {name} template {TEMPLATE}")
+    yield postgres_server.database(name)
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest_asyncio.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    """Connections to a fresh, migrated database."""
+    async with create_pool(database) as connections:
+        yield connections

@@ -1,0 +1,265 @@
+"""A small world for the response: real PostgreSQL, Temporal with time skipping, SMTP, Slack's protocol, a provider."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+from pydantic import SecretStr
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.db.events import EventStore, Outcome
+from activities.db.pool import Pool
+from activities.events import Event
+from activities.playbooks import load_catalogue
+from activities.policy import PolicySource
+from activities.probes.http import ProbeClient
+from activities.probes.monitor import MONITOR, part
+from activities.secrets import SecretBox
+from activities.settings import Settings
+from starter.embedded.inbox import Inbox, Mail, inbox
+from starter.embedded.slack import SlackServer, slack
+from starter.embedded.temporal import binary
+from starter.ring import Ring
+from starter.schedules import Keeper
+from worker import activities, make_worker
+from workflows.contracts import Bell, disconnection_workflow_id
+
+ENCRYPTION_KEYS = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+SECRET_KEY = "test-secret-key-of-at-least-32-characters"
+
+DYNAMIC_CONFIG = (
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    "history.transferProcessorMaxPollRPS=2000",
+    "history.timerProcessorMaxPollRPS=2000",
+    "history.visibilityProcessorMaxPollRPS=2000",
+)
+
+
+@asynccontextmanager
+async def temporal_with_time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A Temporal server on which a workflow's own clock can be moved forward."""
+    path = binary()
+    assert path is not None
+    extra = [argument for value in DYNAMIC_CONFIG for argument in ("--dynamic-config-value", value)]
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(path),
+        dev_server_extra_args=extra,
+        dev_server_log_level="error",
+        data_converter=pydantic_data_converter,
+    )
+    async with environment:
+        yield environment
+
+
+@dataclass
+class World:
+    """One service with its surroundings; `say` sends an event as a product would."""
+
+    pool: Pool
+    environment: WorkflowEnvironment
+    client: Client
+    inbox: Inbox
+    slack: SlackServer
+    policy: PolicySource
+    settings: Settings
+    events: EventStore
+    ring: Ring
+    make_worker: Callable[[], Worker]
+
+    async def say(self, event_type: str, *, ring: bool = True, **fields: Any) -> Outcome:
+        """An event about TechCorp's Salesforce integration."""
+        body = {
+            "customer_external_id": "techcorp",
+            "integration_type": "salesforce",
+            "integration_id": "crm-sync",
+            "event_type": event_type,
+            **fields,
+        }
+        outcomes, bells = await self.events.take([Event.model_validate(body)])
+        if ring:
+            for incident in bells:
+                await self.ring.incident(incident)
+        return outcomes[0]
+
+    async def disconnect(self, **fields: Any) -> UUID:
+        """The refresh token was refused; returns the incident."""
+        error = {"code": "invalid_grant", "message": "expired access/refresh token", "http_status": 400}
+        outcome = await self.say("auth_failure", error={**error, "surface": "token_endpoint"}, **fields)
+        assert outcome.incident is not None
+        return outcome.incident
+
+    async def handle(self, incident: UUID) -> WorkflowHandle[Any, Any]:
+        row = await self.row(incident)
+        return self.client.get_workflow_handle(
+            disconnection_workflow_id(row["integration_health_id"], row["number"])
+        )
+
+    async def row(self, incident: UUID) -> asyncpg.Record:
+        row = await self.pool.fetchrow("select * from incidents where id = $1", incident)
+        assert row is not None
+        return row
+
+    async def value(self, statement: str, *arguments: Any) -> Any:
+        return await self.pool.fetchval(statement, *arguments)
+
+    async def deliveries(self, incident: UUID) -> list[tuple[str, str, str]]:
+        rows = await self.pool.fetch(
+            "select channel, template, status from deliveries where incident_id = $1 order by created_at, delivery_key",
+            incident,
+        )
+        return [tuple(row) for row in rows]
+
+    async def timeline(self, incident: UUID) -> list[str]:
+        rows = await self.pool.fetch("select kind from incident_timeline where incident_id = $1 order by id", incident)
+        return [row["kind"] for row in rows]
+
+    async def ring_bell(self, incident: UUID, bell: Bell) -> None:
+        row = await self.row(incident)
+        await self.ring.start(incident, row["integration_health_id"], row["number"], bell)
+
+    async def until(self, seen: Callable[[], Awaitable[Any]], *, within: float = 15) -> Any:
+        """Waits for a condition that is observed; fails with its last value."""
+        end = asyncio.get_running_loop().time() + within
+        while True:
+            if found := await seen():
+                return found
+            assert asyncio.get_running_loop().time() < end, f"not seen within {within} s: {found!r}"
+            await asyncio.sleep(0.02)
+
+    async def until_timeline(self, incident: UUID, kind: str, times: int = 1, *, within: float = 15) -> None:
+        """Waits until the incident's timeline has this line so many times."""
+
+        async def seen() -> bool:
+            return (await self.timeline(incident)).count(kind) >= times
+
+        await self.until(seen, within=within)
+
+    async def pass_time(self, incident: UUID, duration: timedelta) -> None:
+        """Moves this workflow's clock forward; the timers on the way fire."""
+        skipper = self.environment
+        await skipper.fast_forward(await self.handle(incident), duration)  # type: ignore[attr-defined]
+
+    async def result(self, incident: UUID, *, within: float = 20) -> Any:
+        return await asyncio.wait_for((await self.handle(incident)).result(), within)
+
+    def mails_to(self, address: str) -> list[Mail]:
+        return [mail for mail in self.inbox.messages() if address in mail.to]
+
+    def posted(self) -> list[Mapping[str, Any]]:
+        """The Slack messages that were really posted, in order, threads included."""
+        return [call for call in self.slack.calls("chat.postMessage") if call["response"].get("ok")]
+
+
+CUSTOMER = """
+with c as (
+  insert into customers (external_id, name, arr, health_score_base, health_score)
+  values ('techcorp', 'TechCorp', 200000, 82, 82) returning id
+)
+insert into people (customer_id, role, position, name, email, title, timezone)
+select c.id, p.* from c, (values
+  ('csm', 0, 'Maria Lopez', 'maria@vendor.example', null, 'UTC'),
+  ('csm_manager', 0, 'Tom Reed', 'tom@vendor.example', null, 'UTC'),
+  ('technical_contact', 0, 'Bob Smith', 'bob@techcorp.example', 'IT Admin', 'UTC'),
+  ('technical_contact', 1, 'Ann Lee', 'ann@techcorp.example', 'Developer', null)
+) as p (role, position, name, email, title, timezone)
+"""
+INTEGRATION = """
+insert into integration_health (customer_id, integration_type, integration_id, display_name, is_critical, reconnect_url)
+select id, 'salesforce', 'crm-sync', 'Salesforce CRM Sync', true, 'https://product.example/reconnect' from customers
+"""
+
+
+@asynccontextmanager
+async def world(
+    pool: Pool, environment: WorkflowEnvironment, folder: Path, policy_file: Path | None = None
+) -> AsyncIterator[World]:
+    """Everything up but the worker: start it with `async with world.make_worker()`."""
+    async with AsyncExitStack() as stack:
+        mails = await stack.enter_async_context(inbox(folder / f"mail-{uuid4().hex[:8]}"))
+        workspace = await stack.enter_async_context(slack(folder / f"slack-{uuid4().hex[:8]}.sqlite"))
+        probes = await stack.enter_async_context(ProbeClient(allow_private=True))
+        policy = PolicySource(policy_file)
+        settings = Settings(
+            database_url="unused: the pool is given",
+            secret_key=SecretStr(SECRET_KEY),
+            public_url="https://relink.example",
+            smtp_url=SecretStr(mails.smtp_url),
+            email_from="Acme Integrations <integrations@acme.example>",
+            product_name="Acme",
+            encryption_keys=SecretStr(ENCRYPTION_KEYS),
+            slack_bot_token=SecretStr(workspace.token),
+            slack_api_url=workspace.api_url,
+        )
+        keeper = Keeper(environment.client)
+        await keeper.once()
+        await pool.execute(CUSTOMER)
+        await pool.execute(INTEGRATION)
+
+        def worker() -> Worker:
+            objects = activities(settings, policy, pool, environment.client, probes, keeper)
+            return make_worker(environment.client, objects)
+
+        yield World(
+            pool=pool,
+            environment=environment,
+            client=environment.client,
+            inbox=mails,
+            slack=workspace,
+            policy=policy,
+            settings=settings,
+            events=EventStore(pool, lambda: policy.current, load_catalogue()),
+            ring=Ring(environment.client, pool),
+            make_worker=worker,
+        )
+
+
+async def give_monitor(pool: Pool, monitor: dict[str, Any]) -> None:
+    """Gives TechCorp's Salesforce integration a monitor, as a PUT does."""
+    integration = await pool.fetchval("select id from integration_health")
+    shown, secrets = part(MONITOR.validate_python(monitor), {})
+    sealed = SecretBox(ENCRYPTION_KEYS).seal(integration, secrets) if secrets else None
+    await pool.execute(
+        "update integration_health set monitor = $2, monitor_secrets = $3 where id = $1", integration, shown, sealed
+    )
+
+
+def ago(**span: float) -> str:
+    """A time in the past, as events carry it."""
+    return (datetime.now(UTC) - timedelta(**span)).isoformat()
+
+
+async def grant(issuer: str, user: str = "bob") -> str:
+    """A refresh token from oidc-provider-mock, through its authorization code flow."""
+    async with httpx.AsyncClient(base_url=issuer, follow_redirects=False) as http:
+        query = {
+            "client_id": "relink",
+            "redirect_uri": "https://product.example/callback",
+            "response_type": "code",
+            "scope": "openid",
+            "state": "s",
+        }
+        answer = await http.post("/oauth2/authorize", params=query, data={"sub": user})
+        code = httpx.URL(answer.headers["location"]).params["code"]
+        tokens = await http.post(
+            "/oauth2/token",
+            data={
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": "https://product.example/callback",
+                "client_id": "relink",
+                "client_secret": "secret",
+            },
+        )
+        return str(tokens.json()["refresh_token"])

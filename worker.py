@@ -1,0 +1,195 @@
+"""Composition root of the worker: settings, resources, activity objects, workers. Nothing imports it.
+
+Run it as `relink worker` or `python -m worker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.db.connections import ConnectionStore
+from activities.db.events import EventStore
+from activities.db.incidents import IncidentStore
+from activities.db.ledger import Ledger
+from activities.db.pool import Pool, create_pool
+from activities.db.views import ViewLoader
+from activities.email import EmailSender, SmtpServer
+from activities.health_score import HealthScores
+from activities.impact import Impact
+from activities.incidents import Incidents
+from activities.links import Links
+from activities.notices import Notices
+from activities.playbooks import load_catalogue
+from activities.policy import PolicyError, PolicySource
+from activities.probes.check import Prober
+from activities.probes.http import ProbeClient
+from activities.reconciling import Reconciler
+from activities.rendering import Renderer
+from activities.secrets import SecretBox, SecretsError
+from activities.settings import Settings, SettingsError
+from activities.slack import HTTP_TIMEOUT, SlackSender
+from activities.tasks import Tasks
+from activities.verification import Verification
+from starter.logs import set_up_logs
+from starter.ring import Ring
+from starter.schedules import Keeper
+from starter.temporal import connect
+from workflows.contracts import TASK_QUEUE
+from workflows.disconnection import IntegrationDisconnectionResponse
+from workflows.reconciling import ReconcileIncidents
+
+REQUIRED = ("database_url", "secret_key", "public_url", "smtp_url", "email_from")
+_log = structlog.get_logger()
+
+
+def activities(
+    settings: Settings, policy: PolicySource, pool: Pool, client: Client, probes: ProbeClient, keeper: Keeper
+) -> list[object]:
+    """The activity objects, each with its collaborators."""
+    assert settings.secret_key is not None  # REQUIRED, like the next three
+    assert settings.public_url is not None
+    assert settings.smtp_url is not None
+    assert settings.email_from is not None
+    catalogue = load_catalogue()
+    ledger, views, incidents = Ledger(pool), ViewLoader(pool), IncidentStore(pool)
+    links = Links(settings.public_url, settings.secret_key.get_secret_value())
+    render = Renderer(
+        product_name=settings.product_name, public_url=settings.public_url, templates_dir=settings.templates_dir
+    )
+    slack = SlackSender(slack_client(settings), pool, ledger, views, render, links)
+    smtp = SmtpServer.parse(settings.smtp_url.get_secret_value())
+    email = EmailSender(smtp, settings.email_from, ledger, views, render, links)
+    keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
+    connections = ConnectionStore(pool, SecretBox(keys))
+    return [
+        Incidents(incidents, keeper.search_attributes),
+        Impact(pool, views),
+        Notices(pool, ledger, views, slack, email),
+        Tasks(pool, views),
+        HealthScores(pool),
+        Verification(incidents, connections, Prober(probes, catalogue)),
+        Reconciler(pool, EventStore(pool, lambda: policy.current, catalogue), Ring(client, pool)),
+    ]
+
+
+def slack_client(settings: Settings) -> AsyncWebClient | None:
+    """None without a token. No retry handlers: slack-sdk's own would post twice when a reply is lost."""
+    if settings.slack_bot_token is None:
+        return None
+    return AsyncWebClient(
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url.rstrip("/") + "/",
+        timeout=HTTP_TIMEOUT,
+        retry_handlers=[],
+        trust_env_in_session=False,
+    )
+
+
+def methods(objects: list[object]) -> list[object]:
+    """Every method of these objects that is an activity."""
+    found = [getattr(obj, name) for obj in objects for name in dir(type(obj)) if not name.startswith("_")]
+    return [method for method in found if hasattr(method, "__temporal_activity_definition")]
+
+
+def make_worker(client: Client, objects: list[object]) -> Worker:
+    """The worker of the incident queue."""
+    return Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents],
+        activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
+        max_cached_workflows=2_000,  # about 76 KB each; replay is cheap
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),  # how long a killed worker's tasks wait for it
+        graceful_shutdown_timeout=timedelta(seconds=15),  # longer than any notice may take
+    )
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Works until `stop` is set, then lets running activities finish. Whatever is away is waited for."""
+    policy = PolicySource(settings.policy_file)
+    _reload_on_hangup(policy)
+    assert settings.database_url
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(create_pool(settings.database_url))
+        probes = await stack.enter_async_context(ProbeClient(allow_private=settings.probe_allow_private))
+        while not stop.is_set():
+            client = await _connected(stop)
+            if client is None:
+                return
+            await _work(settings, policy, pool, client, probes, stop)
+
+
+async def _work(
+    settings: Settings, policy: PolicySource, pool: Pool, client: Client, probes: ProbeClient, stop: asyncio.Event
+) -> None:
+    keeper = Keeper(client)
+    keeping = asyncio.create_task(keeper.forever())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        worker = make_worker(client, activities(settings, policy, pool, client, probes, keeper))
+        running = asyncio.create_task(worker.run())
+        _log.info("worker started", task_queue=TASK_QUEUE)
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            _log.warning("the worker stopped; starting again", error=str(running.exception()))
+            await asyncio.sleep(1)
+        else:
+            _log.info("stopping: running activities may finish")
+            await worker.shutdown()
+            await running
+    finally:
+        for task in (keeping, stopping):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _connected(stop: asyncio.Event) -> Client | None:
+    while not stop.is_set():
+        try:
+            return await asyncio.wait_for(connect(), 10)
+        except (RuntimeError, TimeoutError) as error:
+            _log.warning("waiting for Temporal", error=str(error)[:200])
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 2)
+    return None
+
+
+def _reload_on_hangup(policy: PolicySource) -> None:
+    def reload() -> None:
+        try:
+            policy.reload()
+            _log.info("policy read again")
+        except PolicyError as error:
+            _log.error("the changed policy is wrong; the old one stays in force", problem=str(error))
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+
+
+async def main() -> int:
+    """0 after a clean stop; 1 if a setting or the policy is wrong, naming it."""
+    try:
+        settings = Settings.load(*REQUIRED)
+        set_up_logs(settings.log_format)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(settings, stop)
+    except (SettingsError, PolicyError, SecretsError, ValueError) as error:
+        sys.stderr.write(f"relink worker: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

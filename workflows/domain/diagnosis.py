@@ -1,0 +1,120 @@
+"""From a failure to its cause, its state, who can fix it, and the words for it (FR-1.1 to FR-1.4, US-2, US-3).
+
+Rules are asked in four rounds, and the first that holds decides:
+
+1. the provider's own rules: codes and wordings that mean something at this provider
+2. the generic rules (OAuth, HTTP, TLS, SAML, OIDC, webhooks), those of the failure's surface first
+3. the provider's fallbacks: what a vague code or a bare status usually means there
+4. the generic fallbacks
+
+What nobody has seen is `unknown`, and asks nobody to do anything yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflows.domain.explanation import Verdict, explain, provider_name
+from workflows.domain.failure_body import Evidence, Failure, Surface, read_evidence
+from workflows.domain.playbook import Catalogue, Category, ConnectionState, Playbook, Rule, WhoFixes
+
+__all__ = ["Catalogue", "Category", "ConnectionState", "Diagnosis", "Failure", "Surface", "WhoFixes", "diagnose"]
+
+# How often a round was right when each provider was left out in turn, rounded; a rule may state its own.
+_CONFIDENCE = (0.95, 0.85, 0.75, 0.6)
+_UNKNOWN_CONFIDENCE = 0.2
+
+
+class Diagnosis(BaseModel):
+    """A failure explained. Texts may contain `{product_name}`, to be filled with `str.replace` and then escaped."""
+
+    model_config = ConfigDict(frozen=True)
+
+    category: Category
+    connection_state: ConnectionState
+    who_fixes: WhoFixes
+    self_serve_reconnect: bool  # connecting again is by itself enough
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    provider_name: str
+    reason: str  # one line, after "Error:" (PRD-101 §5.1)
+    explanation: str  # for the CSM: what happened, why, what it means, what to say
+    steps: tuple[str, ...]  # for the CSM
+    impact: tuple[str, ...]
+    customer_reason: str  # after "What happened:" (PRD-101 §5.2)
+    customer_steps: tuple[str, ...]
+    customer_minutes: int
+
+    @property
+    def is_rate_limit(self) -> bool:
+        """Rate limits never count as a failure in a row."""
+        return self.category is Category.RATE_LIMITED
+
+    @property
+    def is_terminal(self) -> bool:
+        """Waiting does not help: one confirmation is enough."""
+        return self.connection_state is ConnectionState.DISCONNECTED
+
+
+def diagnose(failure: Failure, catalogue: Catalogue) -> Diagnosis:
+    """Total: never raises, whatever the failure contains."""
+    playbook = catalogue.find(failure.provider)
+    evidence = _evidence(failure, playbook)
+    rule, confidence = _first_match(evidence, playbook, catalogue)
+    verdict = _verdict(rule, catalogue)
+    words = explain(verdict, rule, failure.provider, playbook, catalogue)
+    return Diagnosis(
+        category=verdict.category,
+        connection_state=verdict.state,
+        who_fixes=verdict.who,
+        self_serve_reconnect=verdict.reconnect,
+        confidence=confidence,
+        provider_name=provider_name(failure.provider, playbook),
+        reason=words.reason,
+        explanation=words.explanation,
+        steps=words.steps,
+        impact=words.impact,
+        customer_reason=words.customer_reason,
+        customer_steps=words.customer_steps,
+        customer_minutes=words.customer_minutes,
+    )
+
+
+def _evidence(failure: Failure, playbook: Playbook | None) -> Evidence:
+    if playbook is None:
+        return read_evidence(failure)
+    evidence = read_evidence(failure.model_copy(update={"surface": failure.surface or playbook.surface}))
+    if playbook.code_prefix:
+        numbered = {playbook.code_prefix + code for code in evidence.codes if code.isdigit()}
+        evidence = replace(evidence, codes=evidence.codes | numbered)
+    return evidence
+
+
+def _first_match(evidence: Evidence, playbook: Playbook | None, catalogue: Catalogue) -> tuple[Rule | None, float]:
+    for confidence, rules in zip(_CONFIDENCE, _rounds(evidence.surface, playbook, catalogue), strict=True):
+        for rule in rules:
+            if rule.when.holds(evidence):
+                return rule, rule.then.confidence if rule.then.confidence is not None else confidence
+    return None, _UNKNOWN_CONFIDENCE
+
+
+def _rounds(surface: Surface, own: Playbook | None, catalogue: Catalogue) -> Iterator[Iterator[Rule]]:
+    generic = catalogue.generic_for(surface)
+    yield iter(own.rules if own else ())
+    yield (rule for playbook in generic for rule in playbook.rules)
+    yield iter(own.fallbacks if own else ())
+    yield (rule for playbook in generic for rule in playbook.fallbacks)
+
+
+def _verdict(rule: Rule | None, catalogue: Catalogue) -> Verdict:
+    if rule is None:
+        usual = catalogue.common.categories[Category.UNKNOWN]
+        return Verdict(Category.UNKNOWN, usual.state, usual.who, usual.reconnect)
+    then, usual = rule.then, catalogue.common.categories[rule.then.category]
+    who = then.who or usual.who
+    # A category is reconnected by itself only where its usual person acts; another who has to say so in the rule.
+    reconnect = then.reconnect if then.reconnect is not None else usual.reconnect and who is usual.who
+    return Verdict(then.category, then.state or usual.state, who, reconnect)

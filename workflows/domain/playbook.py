@@ -1,0 +1,300 @@
+"""The rule language of the provider playbooks: what a rule may ask, what it concludes, which words go with it.
+
+The playbooks themselves are data (`activities/playbooks/*.yaml`). A rule's phrases are not regular expressions: a phrase
+is literal words, `(one|of|these)`, `(optional )?`, and `...` for up to 80 characters between, so that no rule can be slow on hostile text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from workflows.domain.failure_body import Evidence, Surface, code_key
+
+
+class Category(StrEnum):
+    """The cause, in the vocabulary of the contract."""
+
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105  (a cause, not a secret)
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105
+    REFRESH_FAILED = "refresh_failed"
+    CREDENTIALS_INVALID = "credentials_invalid"
+    CLIENT_SECRET_EXPIRED = "client_secret_expired"  # noqa: S105
+    APP_MISCONFIGURED = "app_misconfigured"
+    CONSENT_OR_SCOPE_MISSING = "consent_or_scope_missing"
+    POLICY_BLOCKED = "policy_blocked"
+    ACCOUNT_SUSPENDED_OR_PLAN = "account_suspended_or_plan"
+    USER_DEACTIVATED = "user_deactivated"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_OUTAGE = "provider_outage"
+    ENDPOINT_UNREACHABLE = "endpoint_unreachable"
+    ENDPOINT_GONE = "endpoint_gone"
+    NOT_FOUND = "not_found"
+    WEBHOOK_REJECTED = "webhook_rejected"
+    TLS_INVALID = "tls_invalid"
+    CLOCK_SKEW = "clock_skew"
+    SSO_MISCONFIGURED = "sso_misconfigured"
+    SSO_CERT_EXPIRED = "sso_cert_expired"
+    UNKNOWN = "unknown"
+
+
+class ConnectionState(StrEnum):
+    """What the failure says about the connection: dead, partly working, or likely to work on the next try."""
+
+    DISCONNECTED = "disconnected"
+    DEGRADED = "degraded"
+    TRANSIENT = "transient"
+
+
+class WhoFixes(StrEnum):
+    """Who has to act before it works again."""
+
+    CUSTOMER_USER = "customer_user"
+    CUSTOMER_ADMIN = "customer_admin"
+    OUR_ENGINEERING = "our_engineering"
+    PROVIDER = "provider"
+    NOBODY = "nobody (retry)"
+
+    @property
+    def is_customer(self) -> bool:
+        return self in (WhoFixes.CUSTOMER_USER, WhoFixes.CUSTOMER_ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A compiled phrase. `anchor` is its longest literal word, if any: its absence rules the phrase out at the speed of `in`."""
+
+    source: str
+    anchor: str
+    pattern: re.Pattern[str]
+
+    def found_in(self, text: str) -> bool:
+        return self.anchor in text and self.pattern.search(text) is not None
+
+
+_WORD_START = "(?<![a-z0-9])"
+_PIECE = re.compile(r"\.\.\.|\([^()]+\)\??|[^().]+|.")
+
+
+def compile_phrase(source: object) -> Phrase:
+    """Raises ValueError on anything but words, `(a|b)` and `...`. Matching is at most linear in text times 80 per gap."""
+    if isinstance(source, Phrase):
+        return source
+    if not isinstance(source, str) or len(source.strip()) < 3:
+        raise ValueError("a phrase is a text of at least three characters")
+    if source.count("...") > 2 or re.search(r"[\\*+\[\]^$]|(?<!\))\?|\([^()]*$", source):
+        raise ValueError(f"{source!r}: a phrase has words, (a|b), (optional )? and at most two ... gaps")
+    source = " ".join(source.casefold().split())
+    parts: list[str] = []
+    literals: list[str] = []
+    for piece in _PIECE.findall(re.sub(r" ?\.\.\. ?", "...", source)):
+        if piece == "...":
+            parts.append("[^|]{0,80}?" + _WORD_START)  # a bar parts the messages of one failure
+        elif piece.startswith("(") and piece.rstrip("?").endswith(")"):
+            options = piece.rstrip("?")[1:-1].split("|")
+            parts.append("(?:" + "|".join(map(_literal, options)) + ")" + ("?" if piece.endswith("?") else ""))
+        else:
+            parts.append(_literal(piece))
+            literals.extend(piece.replace("-", " ").replace("_", " ").split(" "))
+    anchor = max(literals, key=len, default="")
+    start = _WORD_START if source[0].isalnum() or source[0] == "(" else ""
+    return Phrase(source, anchor, re.compile(start + "".join(parts)))
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"(?:\\?[ _]|\\-)", "[ _-]", re.escape(text))
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str | int) else value
+
+
+def _as_statuses(value: object) -> object:
+    """`401`, `"5xx"` or a list of both, as a set of statuses."""
+    statuses: set[object] = set()
+    for item in value if isinstance(value, list | tuple | set | frozenset) else [value]:
+        if isinstance(item, str) and re.fullmatch(r"[1-5]xx", item):
+            statuses.update(range(int(item[0]) * 100, int(item[0]) * 100 + 100))
+        else:
+            statuses.add(item)
+    return frozenset(statuses)
+
+
+def _as_codes(value: object) -> object:
+    items = _as_tuple(value)
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("codes are quoted texts")
+    return frozenset(code_key(item) for item in items)
+
+
+Codes = Annotated[frozenset[str], BeforeValidator(_as_codes)]
+Statuses = Annotated[frozenset[int], BeforeValidator(_as_statuses)]
+Surfaces = Annotated[tuple[Surface, ...], BeforeValidator(_as_tuple)]
+Phrases = Annotated[tuple[Annotated[Phrase, BeforeValidator(compile_phrase)], ...], BeforeValidator(_as_tuple)]
+Lines = tuple[Annotated[str, Field(min_length=1, max_length=400)], ...]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class When(_Strict):
+    """All that is given must hold; within one list any item is enough."""
+
+    surface: Surfaces = ()
+    unless_surface: Surfaces = ()
+    status: Statuses = frozenset()
+    code: Codes = frozenset()
+    text: Phrases = ()
+    unless: Phrases = ()
+    no_detail: bool = False  # only if the failure carries neither a code nor a word
+
+    def holds(self, evidence: Evidence) -> bool:
+        return (
+            (not self.surface or evidence.surface in self.surface)
+            and evidence.surface not in self.unless_surface
+            and (not self.status or evidence.status in self.status)
+            and (not self.code or not self.code.isdisjoint(evidence.codes))
+            and (not self.text or any(phrase.found_in(evidence.text) for phrase in self.text))
+            and not any(phrase.found_in(evidence.text) for phrase in self.unless)
+            and not (self.no_detail and (evidence.text or evidence.codes))
+        )
+
+
+class Then(_Strict):
+    """A conclusion; what it leaves out is the category's usual verdict."""
+
+    category: Category
+    state: ConnectionState | None = None
+    who: WhoFixes | None = None
+    reconnect: bool | None = None
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class Texts(_Strict):
+    """Words for people; what a level leaves out comes from the level under it. The only placeholders are `{provider}`,
+    a playbook's `places`, and `{product_name}`, which stays in place until a message is rendered."""
+
+    reason: str | None = None
+    explanation: str | None = None
+    steps: Lines | None = None
+    customer_reason: str | None = None
+    customer_steps: Lines | None = None
+    customer_minutes: Annotated[int, Field(ge=0, le=600)] | None = None
+
+
+class Rule(_Strict):
+    when: When
+    then: Then
+    texts: Texts = Texts()
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        when = self.when
+        if not (when.code or when.text or when.status or when.surface or when.no_detail):
+            raise ValueError("a rule that asks nothing would match everything")
+        return self
+
+
+class IntegrationType(_Strict):
+    name: str | None = None
+    impact: Lines = ()
+
+
+class Playbook(_Strict):
+    """What is known about one provider (or, with `generic`, about a protocol that many share)."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    integration_types: Mapping[str, IntegrationType | None] = {}
+    generic: bool = False
+    leads_on: Surfaces = ()  # a generic playbook is asked before the others on these surfaces,
+    rank: int = 50  # and in this order
+    surface: Surface | None = None  # assumed when a failure names none
+    code_prefix: str = ""  # a bare number is also read as a code with this prefix (AADSTS)
+    places: Mapping[str, str] = {}
+    impact: Lines = ()  # of a disconnection
+    meaning: Mapping[ConnectionState, str] = {}
+    texts: Mapping[str, Texts] = {}  # by "category", or by "category/who_fixes"
+    rules: tuple[Rule, ...] = ()
+    fallbacks: tuple[Rule, ...] = ()
+
+
+class CategoryDefaults(_Strict):
+    """A category's usual verdict, and its words by who fixes it."""
+
+    state: ConnectionState
+    who: WhoFixes
+    reconnect: bool = False
+    texts: Texts
+    by_who: Mapping[WhoFixes, Texts] = {}
+
+
+class CommonTexts(_Strict):
+    """`categories.yaml`: everything that is said the same way for every provider."""
+
+    categories: Mapping[Category, CategoryDefaults]
+    by_who: Mapping[WhoFixes, Texts]
+    reconnect: Texts
+    meaning: Mapping[ConnectionState, str]
+    say: Mapping[WhoFixes, str]
+    places: Mapping[str, str]
+    impact: Mapping[ConnectionState, Lines]
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        for field, keys in (("categories", Category), ("by_who", WhoFixes), ("meaning", ConnectionState),
+                            ("say", WhoFixes), ("impact", ConnectionState)):  # fmt: skip
+            missing = [key.value for key in keys if key not in getattr(self, field)]
+            if missing:
+                raise ValueError(f"{field} lacks {', '.join(missing)}")
+        return self
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every playbook, and the words that they share. Made by `activities.playbooks.load_catalogue`."""
+
+    common: CommonTexts
+    playbooks: tuple[Playbook, ...]
+    by_name: Mapping[str, Playbook]
+
+    @classmethod
+    def of(cls, common: CommonTexts, playbooks: Mapping[str, Playbook]) -> Catalogue:
+        """Raises ValueError if two playbooks claim the same name."""
+        by_name: dict[str, Playbook] = {}
+        for file, playbook in playbooks.items():
+            for name in {name_key(n) for n in (file, playbook.name, *playbook.aliases, *playbook.integration_types)}:
+                if by_name.setdefault(name, playbook) is not playbook:
+                    raise ValueError(f"{name!r} is claimed by {playbook.name} and {by_name[name].name}")
+        return cls(common, tuple(playbooks.values()), by_name)
+
+    def without(self, name: str) -> Catalogue:
+        """This catalogue with one provider's playbook removed: shows what the generic layer knows by itself."""
+        gone = self.by_name.get(name_key(name))
+        if gone is None or gone.generic:
+            return self
+        kept = {key: playbook for key, playbook in self.by_name.items() if playbook is not gone}
+        return Catalogue(self.common, tuple(p for p in self.playbooks if p is not gone), kept)
+
+    def find(self, provider: str | None) -> Playbook | None:
+        """The playbook of a provider name or an integration type; `salesforce_sandbox_2` is still Salesforce."""
+        words = re.findall(r"[^\W_]+", (provider or "")[:200].casefold())
+        for length in range(len(words), 0, -1):
+            playbook = self.by_name.get("".join(words[:length]))
+            if playbook is not None:
+                return playbook
+        return None
+
+    def generic_for(self, surface: Surface) -> list[Playbook]:
+        generic = [playbook for playbook in self.playbooks if playbook.generic]
+        return sorted(generic, key=lambda playbook: (surface not in playbook.leads_on, playbook.rank))
+
+
+def name_key(name: str) -> str:
+    return "".join(re.findall(r"[^\W_]+", name.casefold()))

@@ -1,0 +1,145 @@
+"""The policy: every number and person that a company may want to choose for itself (contract: policy.toml)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflows.domain.durations import Duration
+
+
+class Severity(StrEnum):
+    """How urgent an incident is; decided once, when its impact is assessed (FR-2.4)."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Role(StrEnum):
+    """Who can be told; an escalation step names the first two, the rest are told for other reasons."""
+
+    CSM_MANAGER = "csm_manager"
+    CS_LEADERSHIP = "cs_leadership"
+    ENGINEERING = "engineering"
+    CSM = "csm"
+    TECHNICAL_CONTACT = "technical_contact"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeverityRules(_Table):
+    arr_high: Annotated[float, Field(ge=0)]
+    arr_medium: Annotated[float, Field(ge=0)]
+
+
+class Detection(_Table):
+    confirm_failures: Annotated[int, Field(ge=1, le=100)]
+    degraded_alert_after: Duration
+
+
+class Notify(_Table):
+    hold: Duration
+
+
+class Addressee(_Table):
+    """Where a fixed role is reached: a Slack user or channel id, an email address, or both."""
+
+    slack: str = ""
+    email: str = ""
+
+
+class People(_Table):
+    cs_leadership: Addressee
+    engineering: Addressee
+    fallback_csm: Addressee
+    booking_url: str
+
+
+class TaskRules(_Table):
+    due_after: Duration
+
+
+class HealthScore(_Table):
+    critical_adjustment: Annotated[int, Field(le=0, ge=-100)]
+    restore_on_resolution: bool
+
+
+class Recovery(_Table):
+    quiet_window: Duration
+
+
+class EscalationStep(_Table):
+    after: Duration
+    to: Role
+
+
+class Ladder(_Table):
+    """Who is told when, counted from the first notice; steps in rising order of `after`."""
+
+    steps: tuple[EscalationStep, ...]
+    ack_timeout: Duration
+
+
+class Escalation(_Table):
+    critical: Ladder
+    high: Ladder
+    medium: Ladder
+    low: Ladder
+
+
+class CustomerRules(_Table):
+    auto_send: bool
+    reminders: tuple[Duration, ...]
+
+
+class Monitoring(_Table):
+    interval: Duration
+
+
+class Limits(_Table):
+    per_key_per_second: Annotated[int, Field(ge=1)]
+
+
+class Outage(_Table):
+    min_integrations: Annotated[int, Field(ge=1)]
+    min_share: Annotated[float, Field(ge=0, le=1)]
+    window: Duration
+
+
+class Chronic(_Table):
+    incidents: Annotated[int, Field(ge=1)]
+    window: Duration
+    uptime: Annotated[float, Field(ge=0, le=1)]
+
+
+class Policy(_Table):
+    """One whole, valid policy. Immutable: an incident keeps the one that it started with."""
+
+    severity: SeverityRules
+    detection: Detection
+    notify: Notify
+    people: People
+    task: TaskRules
+    health_score: HealthScore
+    recovery: Recovery
+    escalation: Escalation
+    customer: CustomerRules
+    monitoring: Monitoring
+    limits: Limits
+    outage: Outage
+    chronic: Chronic
+
+    def ladder(self, severity: Severity) -> Ladder:
+        """The escalation ladder of this severity."""
+        return {
+            Severity.CRITICAL: self.escalation.critical,
+            Severity.HIGH: self.escalation.high,
+            Severity.MEDIUM: self.escalation.medium,
+            Severity.LOW: self.escalation.low,
+        }[severity]

@@ -1,0 +1,45 @@
+"""How activities are called: named once, splatted into the calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityConfig, LocalActivityConfig
+
+# Short, idempotent work on our own database. Retried until it is back.
+DATABASE = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
+)
+
+# The same, for what an operator loses nothing by not seeing as an event of its own.
+SITUATION = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=10),
+    schedule_to_close_timeout=timedelta(days=30),
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
+    local_retry_threshold=timedelta(seconds=5),
+)
+
+# Telling somebody: longer than the HTTP and SMTP time-outs, shorter than the ledger's lease (15 s).
+NOTIFY = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=12),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
+)
+
+# Looking at a connection: a few requests of 8 s each at most.
+PROBE = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
+)
+
+# Editing the CSM's message is worth some patience, but must not hold up what comes after it.
+EDIT = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=12),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4),
+)
+
+
+def named(options: ActivityConfig, summary: str) -> ActivityConfig:
+    """The same options with the words that an operator reads beside the activity in the Temporal UI."""
+    return {**options, "summary": summary}
