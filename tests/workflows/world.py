@@ -16,7 +16,7 @@ import httpx
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.db.events import EventStore, Outcome
@@ -57,6 +57,7 @@ async def temporal_with_time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=str(path),
         dev_server_extra_args=extra,
         dev_server_log_level="error",
+        ts_config=TimeSkippingConfig(enabled=False),  # clocks move only when a test says so
         data_converter=pydantic_data_converter,
     )
     async with environment:
