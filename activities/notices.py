@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
 from temporalio import activity
@@ -64,11 +64,8 @@ class Notices:
     async def notify_technical_contact(self, at: IncidentAt) -> NoticeResult:
         """The mail of PRD-101 section 5.2, to the customer's first technical contact, if they can do something."""
         view, _ = await self._load(at.incident_id)
-        rule = _why_not_mail(view)
-        if rule is not None:
-            await self._hold(at.incident_id, Role.TECHNICAL_CONTACT, rule)
-            return NoticeResult(told=Told.SUPPRESSED)
-        return await self._mail_contacts(at, view.contacts, CUSTOMER)
+        intent = _why_not_mail(view) or _mail_intent(at.incident_id, view.contacts, CUSTOMER)
+        return await self._commit_and_deliver(at, Role.TECHNICAL_CONTACT, intent)
 
     @activity.defn
     async def remind_technical_contact(self, at: IncidentAt) -> NoticeResult:
@@ -76,37 +73,35 @@ class Notices:
         view, policy = await self._load(at.incident_id)
         start = view.alerted_at or view.detected_at
         due = max(1, sum(start + after <= at.now for after in policy.customer.reminders))
-        if not await self._note_change(at.incident_id, "mark_reminded", due, kind="reminder_due", reminder=due):
-            return NoticeResult(told=Told.SUPPRESSED)
-        return await self._mail_contacts(at, view.contacts, REMINDER, number=due)
+        intent = _mail_intent(at.incident_id, view.contacts, REMINDER, number=due)
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.execute(_SQL["mark_reminded"], at.incident_id, due) != "UPDATE 0":
+                await add_to_timeline(connection, at.incident_id, "reminder_due", reminder=due)
+                await _intend_or_hold(connection, at.incident_id, Role.TECHNICAL_CONTACT, intent)
+        return await self._deliver_if(at, intent)
 
     @activity.defn
     async def escalate(self, step: EscalateInput) -> NoticeResult:
         """Tells the highest step that is due and can be reached; the steps below it are skipped and named."""
         view, policy = await self._load(step.incident_id)
         ladder = policy.ladder(Severity(view.severity)).steps[: step.due_steps]
-        reachable = [i for i, s in enumerate(ladder) if person_for(s.to, view, policy)]
-        chosen = reachable[-1] if reachable else None
         round_ = view.acknowledged_at.isoformat() if view.acknowledged_at else ""
-        skipped = [s.to for i, s in enumerate(ladder) if i != chosen]
-        role = ladder[chosen].to if chosen is not None else None
+        intents = [
+            self._intent(step.incident_id, ESCALATION, s.to, person_for(s.to, view, policy), ordinal=f"{i}{round_}")
+            for i, s in enumerate(ladder)
+        ]
+        chosen = max((i for i, intent in enumerate(intents) if isinstance(intent, Intent)), default=None)
+        told = chosen is not None
+        to = ladder[chosen if chosen is not None else -1].to
+        kind = "escalated" if told else "escalation_skipped"
         async with self._pool.acquire() as connection, connection.transaction():
             if await connection.execute(_SQL["mark_escalated"], step.incident_id, step.due_steps) != "UPDATE 0":
-                await add_to_timeline(
-                    connection,
-                    step.incident_id,
-                    "escalated" if role else "escalation_skipped",
-                    to=role,
-                    skipped=skipped,
-                )
-                kind = "escalated" if role else "escalation_skipped"
-                await intend_note(
-                    connection, step.incident_id, kind, f"{step.due_steps}{round_}", role=role or ladder[-1].to
-                )
-        if role is None:
-            return NoticeResult(told=Told.SUPPRESSED)
-        ordinal = f"{chosen}{round_}"
-        return await self._tell(step, ESCALATION, role, person_for(role, view, policy), ordinal=ordinal)
+                skipped = [s.to for i, s in enumerate(ladder) if i != chosen]
+                await add_to_timeline(connection, step.incident_id, kind, to=to, skipped=skipped)
+                await intend_note(connection, step.incident_id, kind, f"{step.due_steps}{round_}", role=to)
+                if chosen is not None:
+                    await _intend_or_hold(connection, step.incident_id, to, intents[chosen])
+        return await self._deliver_if(step, intents[chosen] if chosen is not None else "")
 
     @activity.defn
     async def send_waiting(self, at: IncidentAt) -> NoticeResult:
@@ -127,45 +122,29 @@ class Notices:
         except UnknownIncidentError:
             raise incident_unknown(incident) from None
 
-    async def _tell(
-        self, at: IncidentAt, template: str, role: Role, person: Person | None, *, ordinal: str = ""
-    ) -> NoticeResult:
-        """By Slack if the person may be there, else by email."""
+    async def _tell(self, at: IncidentAt, template: str, role: Role, person: Person | None) -> NoticeResult:
+        return await self._commit_and_deliver(at, role, self._intent(at.incident_id, template, role, person))
+
+    async def _commit_and_deliver(self, at: IncidentAt, role: Role, intent: Intent | str) -> NoticeResult:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _intend_or_hold(connection, at.incident_id, role, intent)
+        return await self._deliver_if(at, intent)
+
+    async def _deliver_if(self, at: IncidentAt, intent: Intent | str) -> NoticeResult:
+        return NoticeResult(told=await self._deliver(at, intent.key) if isinstance(intent, Intent) else Told.SUPPRESSED)
+
+    def _intent(
+        self, incident: UUID, template: str, role: Role, person: Person | None, *, ordinal: str = ""
+    ) -> Intent | str:
+        """By Slack if the person may be there, else by email; or the rule why they can't be told."""
         if person is None:
-            await self._hold(at.incident_id, role, f"nobody is set as {role}")
-            return NoticeResult(told=Told.SUPPRESSED)
+            return f"nobody is set as {role}"
         slack_name = person.slack or person.email
         if slack_name and self._slack.is_configured:
-            intent = Intent(at.incident_id, "slack", template, role, slack_name, person.id, ordinal)
-        elif person.email:
-            intent = Intent(at.incident_id, "email", template, role, person.email, person.id, ordinal)
-        else:
-            await self._hold(at.incident_id, role, f"{role} has neither Slack nor an email address")
-            return NoticeResult(told=Told.SUPPRESSED)
-        async with self._pool.acquire() as connection, connection.transaction():
-            await intend(connection, intent)
-        return NoticeResult(told=await self._deliver(at, intent.key))
-
-    async def _mail_contacts(
-        self, at: IncidentAt, contacts: tuple[Person, ...], template: str, **details: int
-    ) -> NoticeResult:
-        contact = next((c for c in contacts if c.email), None)
-        if contact is None or contact.email is None:
-            await self._hold(at.incident_id, Role.TECHNICAL_CONTACT, "no technical contact has an email address")
-            return NoticeResult(told=Told.SUPPRESSED)
-        intent = Intent(
-            at.incident_id,
-            "email",
-            template,
-            Role.TECHNICAL_CONTACT,
-            contact.email,
-            contact.id,
-            "/".join(str(n) for n in details.values()),
-            dict(details),
-        )
-        async with self._pool.acquire() as connection, connection.transaction():
-            await intend(connection, intent)
-        return NoticeResult(told=await self._deliver(at, intent.key))
+            return Intent(incident, "slack", template, role, slack_name, person.id, ordinal)
+        if person.email:
+            return Intent(incident, "email", template, role, person.email, person.id, ordinal)
+        return f"{role} has neither Slack nor an email address"
 
     async def _deliver(self, at: IncidentAt, key: str) -> Told:
         """Claims and sends one message; where it can't be taken, tells the same another way."""
@@ -175,34 +154,32 @@ class Notices:
             raise lease_held(LEASE) from None
         if not isinstance(claim, Claim):
             return claim
-        if claim.channel == "slack":
-            told = await self._slack.send(claim, at.now)
-        else:
-            told = await self._email.send(claim, at.now)
-        if told is Told.FAILED or (told is Told.SUPPRESSED and claim.template == NOTE):
-            return await self._another_way(at, claim, told)
+        view, policy = await self._load(at.incident_id)
+        claim = replace(claim, instead=_fallback(claim, view, policy))
+        sender = self._slack if claim.channel == "slack" else self._email
+        told = await sender.send(claim, at.now)
+        if told in {Told.FAILED, Told.SUPPRESSED} and claim.instead is not None:
+            return await self._deliver(at, claim.instead.key)
         return told
 
-    async def _another_way(self, at: IncidentAt, claim: Claim, told: Told) -> Told:
-        view, policy = await self._load(at.incident_id)
-        intent = _fallback(claim, view, policy)
-        async with self._pool.acquire() as connection, connection.transaction():
-            if intent is not None:
-                await intend(connection, intent)
-            if claim.channel == "email" and claim.role == Role.TECHNICAL_CONTACT:
-                await intend_note(connection, at.incident_id, "mail_failed", claim.key)
-        return await self._deliver(at, intent.key) if intent else told
 
-    async def _hold(self, incident: UUID, role: str, rule: str) -> None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            await _add_once(connection, incident, role, rule)
+def _mail_intent(incident: UUID, contacts: tuple[Person, ...], template: str, **details: int) -> Intent | str:
+    """A mail to the first technical contact that has an address; or the rule why there is none."""
+    contact = next((c for c in contacts if c.email), None)
+    if contact is None or contact.email is None:
+        return "no technical contact has an email address"
+    ordinal = "/".join(str(number) for number in details.values())
+    return Intent(
+        incident, "email", template, Role.TECHNICAL_CONTACT, contact.email, contact.id, ordinal, dict(details)
+    )
 
-    async def _note_change(self, incident: UUID, statement: str, argument: int, *, kind: str, **details: Any) -> bool:
-        async with self._pool.acquire() as connection, connection.transaction():
-            if await connection.execute(_SQL[statement], incident, argument) == "UPDATE 0":
-                return False
-            await add_to_timeline(connection, incident, kind, **details)
-            return True
+
+async def _intend_or_hold(connection: Connection, incident: UUID, role: Role, intent: Intent | str) -> None:
+    """Writes the intent, or one line that says by which rule nobody is told."""
+    if isinstance(intent, Intent):
+        await intend(connection, intent)
+    elif not await connection.fetchval(_SQL["was_held"], incident, role, intent):
+        await add_to_timeline(connection, incident, "notice_held", role=role, rule=intent)
 
 
 def _why_not_mail(view: IncidentView) -> str | None:
@@ -241,12 +218,3 @@ def _fallback(claim: Claim, view: IncidentView, policy: Policy) -> Intent | None
                 str(number), claim.details,
             )  # fmt: skip
     return None
-
-
-async def _add_once(connection: Connection, incident: UUID, role: str, rule: str) -> None:
-    """A decision not to tell somebody: one line, however often the activity is repeated."""
-    lines = await connection.fetch(
-        "select details from incident_timeline where incident_id = $1 and kind = 'notice_held'", incident
-    )
-    if not any(line["details"] == {"role": role, "rule": rule} for line in lines):
-        await add_to_timeline(connection, incident, "notice_held", role=role, rule=rule)

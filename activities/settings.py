@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import load_dotenv
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -15,7 +16,7 @@ def _empty_is_unset(value: object) -> object:
     return None if value == "" else value
 
 
-type_help = {
+_EXAMPLES = {
     "RELINK_DATABASE_URL": "postgresql://user:password@host:5432/database",
     "RELINK_SECRET_KEY": "at least 32 random characters: openssl rand -hex 32",
     "RELINK_PUBLIC_URL": "https://relink.example.com",
@@ -31,9 +32,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Everything that may differ between two installations, except the policy."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="RELINK_", env_file=(".relink/env", ".env"), extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="RELINK_", extra="ignore", hide_input_in_errors=True)
 
     database_url: Annotated[str | None, BeforeValidator(_empty_is_unset)] = None
     secret_key: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset), Field(min_length=32)] = None
@@ -57,8 +56,12 @@ class Settings(BaseSettings):
     def load(cls, *required: str) -> Settings:
         """Reads the settings and insists on the named ones.
 
+        `.env` and `.relink/env` of the current folder fill in what the environment lacks, TEMPORAL_* included.
+
         Raises SettingsError naming every setting that is wrong or missing, and what to write there.
         """
+        for file in (".env", ".relink/env"):
+            load_dotenv(file, override=False)
         try:
             settings = cls()
         except ValidationError as error:
@@ -67,6 +70,6 @@ class Settings(BaseSettings):
         missing = [f"RELINK_{name.upper()}" for name in required if getattr(settings, name) is None]
         if missing:
             raise SettingsError(
-                "\n".join(f"{name} is not set. Example: {type_help.get(name, '…')}" for name in missing)
+                "\n".join(f"{name} is not set. Example: {_EXAMPLES.get(name, '…')}" for name in missing)
             )
         return settings

@@ -66,7 +66,7 @@ class SlackSender:
             if posted is None:
                 posted = await self._post(self._client, claim, channel, thread, message)
         except NoAnchorError as error:
-            return await self._ledger.suppress(claim.incident_id, claim.key, str(error))
+            return await self._ledger.suppress(claim, str(error))
         except NoSlackUserError as error:
             return await self._ledger.settle(claim, Told.FAILED, now, error=str(error))
         except SlackApiError as error:

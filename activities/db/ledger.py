@@ -78,6 +78,7 @@ class Claim:
     created_at: datetime
     is_takeover: bool
     phase: str | None
+    instead: Intent | None = None  # what is intended, in the same transaction, if this one can't be delivered
 
 
 async def intend(connection: Connection, intent: Intent) -> bool:
@@ -141,6 +142,8 @@ class Ledger:
             mine = await connection.fetchval(_SQL["settle"], claim.key, claim.token, told, external_id, error)
             if mine is None:
                 return told
+            if told is Told.FAILED:
+                await _fall_back(connection, claim)
             await add_to_timeline(
                 connection,
                 claim.incident_id,
@@ -162,10 +165,11 @@ class Ledger:
         await self._pool.execute(_SQL["retry_later"], claim.key, claim.token, now, delay, error)
         return Told.PENDING
 
-    async def suppress(self, incident: UUID, key: str, rule: str) -> Told:
-        """Decides not to send, and says which rule decided it."""
+    async def suppress(self, claim: Claim, rule: str) -> Told:
+        """Decides not to send what was claimed, and says which rule decided it."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await _suppress(connection, incident, key, rule)
+            await _suppress(connection, claim.incident_id, claim.key, rule)
+            await _fall_back(connection, claim)
         return Told.SUPPRESSED
 
     async def due(self, incident: UUID, now: datetime) -> list[str]:
@@ -175,6 +179,13 @@ class Ledger:
     async def channel_of(self, key: str) -> str | None:
         row = await self._pool.fetchrow(_SQL["by_key"], key)
         return row["channel"] if row else None
+
+
+async def _fall_back(connection: Connection, claim: Claim) -> None:
+    if claim.instead is not None:
+        await intend(connection, claim.instead)
+    if claim.channel == "email" and claim.role == "technical_contact":
+        await intend_note(connection, claim.incident_id, "mail_failed", claim.key)
 
 
 async def _suppress(connection: Connection, incident: UUID, key: str, rule: str) -> None:

@@ -185,7 +185,7 @@ def _quoted(value: str) -> str:
         return value
     if "'" not in value:
         return f"'{value}'"
-    return '"' + re.sub(r'([\\"$`])', r"\\\1", value) + '"'
+    return '"' + re.sub(r'([\\"])', r"\\\1", value) + '"'
 
 
 def _write_privately(path: Path, content: str) -> None:

@@ -18,7 +18,7 @@ import asyncpg
 import psutil
 
 from starter.embedded import ports
-from starter.embedded.process import Program, ServerFailedError, locked, running
+from starter.embedded.process import Account, Program, ServerFailedError, as_account, locked, running
 
 SUPERUSER = "postgres"
 # Root may not run PostgreSQL. Created on first use, if we are root; nobody else's files belong to it.
@@ -88,10 +88,10 @@ def postgres_program(
 
     async def prepare() -> None:
         await _stop_leftovers(data)
-        await _initialise(data, await user(), durable=settings.get("fsync") != "off")
+        await _initialise(data, await account(), durable=settings.get("fsync") != "off")
 
-    async def user() -> int | None:
-        return await _system_user() if os.geteuid() == 0 else None
+    async def account() -> Account | None:
+        return await _system_account() if os.geteuid() == 0 else None
 
     return Program(
         name="PostgreSQL",
@@ -99,7 +99,7 @@ def postgres_program(
         ready=ready,
         prepare=prepare,
         log=log or _beside(data, "log"),
-        user=user,
+        account=account,
         stop_signal=signal.SIGINT,  # "fast shutdown": ends sessions, then stops cleanly
         start_timeout=60,  # recovery after a crash may take its time
     )
@@ -133,11 +133,12 @@ async def _accepts(port: int) -> bool:
     return True
 
 
-async def _system_user() -> int:
-    """The number of the user that PostgreSQL runs as when we are root."""
+async def _system_account() -> Account:
+    """The user that PostgreSQL runs as when we are root."""
     for _ in range(50):
         with contextlib.suppress(KeyError):
-            return pwd.getpwnam(SYSTEM_USER).pw_uid
+            entry = pwd.getpwnam(SYSTEM_USER)
+            return Account(entry.pw_uid, entry.pw_gid)
         # Test workers that start together may find the list of users locked by each other: they try again.
         await _run("useradd", "--system", "--user-group", "--shell", "/bin/false", SYSTEM_USER)
         await asyncio.sleep(0.1)
@@ -147,10 +148,10 @@ async def _system_user() -> int:
     )
 
 
-async def _initialise(data: Path, user: int | None, *, durable: bool) -> None:
+async def _initialise(data: Path, account: Account | None, *, durable: bool) -> None:
     """Creates the database cluster beside its place, then moves it there, so that there is never a half."""
     data.parent.mkdir(parents=True, exist_ok=True)
-    if user is not None:
+    if account is not None:
         _let_through(data.parent)
         _let_through(_binaries())
     if (data / "PG_VERSION").exists():
@@ -158,29 +159,27 @@ async def _initialise(data: Path, user: int | None, *, durable: bool) -> None:
     fresh = _beside(data, "new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    if user is not None:
-        os.chown(fresh, user, user)
+    if account is not None:
+        os.chown(fresh, *account)
     code, output = await _run(
         *(str(_binaries() / "initdb"), "-D", str(fresh), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"),
         *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         *(() if durable else ("--no-sync",)),
-        user=user,
+        account=account,
     )
     if code != 0:
         raise ServerFailedError(f"PostgreSQL could not create its data folder {data}:\n{output}")
     fresh.rename(data)
 
 
-async def _run(*command: str, user: int | None = None) -> tuple[int, str]:
+async def _run(*command: str, account: Account | None = None) -> tuple[int, str]:
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            user=user,
-            group=user,
-            extra_groups=None if user is None else [],
+            **as_account(account),
         )
     except FileNotFoundError as error:
         return 127, str(error)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 MAX_LOG_BYTES = 20_000_000
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -31,13 +31,21 @@ async def nothing() -> None:
     return
 
 
+class Account(NamedTuple):
+    """A system user and their group, by number."""
+
+    user: int
+    group: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """How to run one server as a child process.
 
     `prepare` runs before every start and must leave things so that a start after `kill -9` succeeds.
-    `ready` is asked again and again until it says yes. `env` is the whole environment; None means ours.
-    `user` gives the number of another system user to run as, for programs that refuse to run as root.
+    `ready` is asked again and again until it says yes. `env` is the whole environment, None meaning
+    ours; `folder` is the working directory, None meaning ours.
+    `account` gives another system user to run as, for programs that refuse to run as root.
     """
 
     name: str
@@ -46,7 +54,8 @@ class Program:
     log: Path
     env: Mapping[str, str] | None = None
     prepare: Callable[[], Awaitable[None]] = nothing
-    user: Callable[[], Awaitable[int | None]] = nothing
+    account: Callable[[], Awaitable[Account | None]] = nothing
+    folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout: float = 15
     start_timeout: float = 30
@@ -69,7 +78,7 @@ async def running(program: Program) -> AsyncIterator[asyncio.subprocess.Process]
 
 async def start(program: Program) -> asyncio.subprocess.Process:
     """Starts the program, appending to its log; in a session of its own, so that Ctrl-C reaches only us."""
-    user = await program.user()
+    account = await program.account()
     with open_log(program.log) as log:
         return await asyncio.create_subprocess_exec(
             *program.command,
@@ -78,12 +87,17 @@ async def start(program: Program) -> asyncio.subprocess.Process:
             stdout=log,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            user=user,
-            group=user,
-            extra_groups=None if user is None else [],
+            cwd=program.folder,
+            umask=0o077,  # mails and messages are nobody else's business
+            **as_account(account),
             # Only one system call is made there, so threads holding locks at the fork do no harm.
             preexec_fn=_die_with_parent(program.stop_signal),
         )
+
+
+def as_account(account: Account | None) -> dict[str, Any]:
+    """What starts a subprocess as that user, or as ourselves."""
+    return {} if account is None else {"user": account.user, "group": account.group, "extra_groups": []}
 
 
 async def until_ready(program: Program, process: asyncio.subprocess.Process) -> None:

@@ -136,7 +136,7 @@ class _Findings:
 
     def add_text(self, text: str) -> None:
         plain = html.unescape(text[:PIECE_CAP]).translate(_TYPOGRAPHY)
-        plain = _BLANKS.sub(" ", plain).strip()
+        plain = _BLANKS.sub(" ", plain).replace("(s)", "s").strip()
         if plain and len(self._pieces) < 200:
             self._pieces.setdefault(plain)
 
@@ -156,6 +156,8 @@ class _Findings:
 
     def read_body(self, body: str) -> None:
         stripped = body.strip().lstrip("\ufeff")
+        if stripped in ("[]", "{}", "null"):
+            self.codes.add("emptyanswer")
         document = _json_in(stripped)
         if document is not None:
             self._read_json(document)

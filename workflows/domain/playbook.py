@@ -1,7 +1,7 @@
 """The rule language of the provider playbooks: what a rule may ask, what it concludes, which words go with it.
 
 The playbooks themselves are data (`activities/playbooks/*.yaml`). A rule's phrases are not regular expressions: a phrase
-is literal words, `(one|of|these)`, `(optional )?`, and `...` for up to 80 characters between, so that no rule can be slow on hostile text.
+is literal words, `(one|of|these)`, `(optional )?`, `#` for a digit, and `...` for up to 80 characters between, so that no rule can be slow on hostile text.
 """
 
 from __future__ import annotations
@@ -100,14 +100,14 @@ def compile_phrase(source: object) -> Phrase:
             parts.append("(?:" + "|".join(map(_literal, options)) + ")" + ("?" if piece.endswith("?") else ""))
         else:
             parts.append(_literal(piece))
-            literals.extend(piece.replace("-", " ").replace("_", " ").split(" "))
+            literals.extend(re.split(r"[ _#-]", piece))
     anchor = max(literals, key=len, default="")
     start = _WORD_START if source[0].isalnum() or source[0] == "(" else ""
     return Phrase(source, anchor, re.compile(start + "".join(parts)))
 
 
 def _literal(text: str) -> str:
-    return re.sub(r"(?:\\?[ _]|\\-)", "[ _-]", re.escape(text))
+    return re.sub(r"\\?[ _]|\\-", "[ _-]", re.escape(text)).replace(r"\#", r"\d")
 
 
 def _as_tuple(value: object) -> object:

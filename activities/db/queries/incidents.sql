@@ -192,3 +192,7 @@ where incident_id = $1 and channel = 'email' and role = 'technical_contact'
 select i.id, i.status, i.hint_seq, i.hint_kind, i.confirmed_at, i.integration_health_id, i.number,
   h.monitor, h.monitor_secrets, h.last_success_at, h.last_failure_at, h.customer_id
 from incidents i join integration_health h on h.id = i.integration_health_id where i.id = $1
+
+-- name: was_held
+select exists (select from incident_timeline
+  where incident_id = $1 and kind = 'notice_held' and details ->> 'role' = $2 and details ->> 'rule' = $3)

@@ -1,0 +1,1 @@
+"""The commands of `relink`, a few to a file; `starter.cli` puts them together."""

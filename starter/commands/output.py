@@ -1,0 +1,39 @@
+"""What commands print: for people on a terminal, or with --json one document on stdout in the API's shape."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pydantic_core
+from rich.console import Console
+from rich.table import Table
+
+console = Console()
+
+
+def print_json(value: object) -> None:
+    """One JSON document and a newline."""
+    sys.stdout.write(pydantic_core.to_json(value, indent=2).decode() + "\n")
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]], *columns: str) -> None:
+    """A table of these columns; says so when there are no rows."""
+    table = Table(*(column.replace("_", " ") for column in columns), box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    console.print(table if table.row_count else "Nothing to show.")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        value = value.get("external_id") or value.get("integration_type")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def complain(message: str) -> None:
+    """To stderr, for a person who has to do something about it."""
+    sys.stderr.write(f"relink: {message}\n")

@@ -1,0 +1,92 @@
+"""Commands that look into things: diagnose, probe, doctor, replay, templates."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from uuid import UUID
+
+from cyclopts import App
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from activities.db.connections import ConnectionStore
+from activities.db.pool import create_pool
+from activities.playbooks import load_catalogue
+from activities.probes.check import Prober
+from activities.probes.http import ProbeClient
+from activities.secrets import SecretBox
+from activities.settings import Settings
+from starter.commands.output import console, print_json, print_rows
+from starter.doctor import examine
+from starter.previewing import preview
+from starter.temporal import connect
+from workflows.contracts import Check
+from workflows.disconnection import IntegrationDisconnectionResponse
+from workflows.reconciling import ReconcileIncidents
+
+templates = App(name="templates", help="The words and layouts of messages and pages.")
+
+
+def register(app: App) -> None:
+    """Adds these commands."""
+    for command in (probe, doctor, replay):
+        app.command(command)
+    templates.command(preview_templates, name="preview")
+    app.command(templates)
+
+
+async def probe(integration: UUID, *, json: bool = False) -> int:
+    """Look at one integration's connection now and say what was seen; changes nothing but a rotated token."""
+    settings = Settings.load("database_url")
+    keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
+    async with (
+        create_pool(str(settings.database_url), size=2) as pool,
+        ProbeClient(allow_private=settings.probe_allow_private) as client,
+    ):
+        seen = await ConnectionStore(pool, SecretBox(keys)).look(integration, Prober(client, load_catalogue()))
+    if json:
+        print_json({"integration": integration, "check": seen.check, "detail": seen.detail, "diagnosis": seen.diagnosis})
+    else:
+        console.print(f"[bold]{seen.check.replace('_', ' ')}[/bold]: {seen.detail}")
+        if seen.diagnosis:
+            console.print(seen.diagnosis.explanation, markup=False)
+    return 0 if seen.check is Check.WORKING else 1
+
+
+async def doctor(*, json: bool = False) -> int:
+    """Check database, Temporal, Slack, SMTP, clock and policy; say what to do about what is wrong."""
+    findings = await examine(Settings.load())
+    if json:
+        print_json({"ok": all(f.ok for f in findings), "findings": findings})
+    else:
+        for finding in findings:
+            console.print(f"{'[green]ok[/green]  ' if finding.ok else '[red]wrong[/red]'} [bold]{finding.part}[/bold]: ", end="")
+            console.print(finding.detail, markup=False)
+    return 0 if all(f.ok for f in findings) else 1
+
+
+async def replay(*, json: bool = False) -> int:
+    """Replay all open histories on this code; run it before a deploy. 1 if any can't be replayed."""
+    Settings.load()
+    client = await asyncio.wait_for(connect(), 15)
+    replayer = Replayer(
+        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents], data_converter=pydantic_data_converter
+    )
+    open_runs = client.list_workflows("ExecutionStatus = 'Running'", page_size=1000)
+    results = await replayer.replay_workflows(open_runs.map_histories(), raise_on_replay_failure=False)
+    failed = [{"run": run, "problem": str(problem)} for run, problem in results.replay_failures.items()]
+    if json:
+        print_json({"failed": failed})
+    elif failed:
+        print_rows(failed, "run", "problem")
+    else:
+        console.print("All open histories replay on this code.")
+    return 1 if failed else 0
+
+
+def preview_templates(folder: Path) -> None:
+    """Render every message, mail and page with sample data into FOLDER."""
+    settings = Settings.load()
+    for path in preview(folder, product_name=settings.product_name, templates_dir=settings.templates_dir):
+        console.print(path, markup=False)
