@@ -56,8 +56,8 @@ class Part:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...] | None:
         """(label, value) of every line, where all of them are "Label: value"."""
-        found = [re.fullmatch(r"([A-Z][A-Za-z ]{0,40}): (.*)", line) for line in self.lines]
-        return tuple((match[1], Clean(match[2])) for match in found if match) if found and all(found) else None
+        found = [re.fullmatch(r"([A-Z][A-Za-z ]{0,40}):(?: (.*))?", line) for line in self.lines]
+        return tuple((match[1], Clean(match[2] or "")) for match in found if match) if found and all(found) else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from activities import phrases
 from activities.rendering_safety import one_line
 from activities.views import IncidentView, Person
 
-NAME, LINE, REASON, CODE = 80, 300, 400, 80  # characters
+NAME, LINE, REASON, CODE, EXPLANATION = 80, 300, 400, 80, 1500  # characters
+UNNAMED = "unnamed"
 MOST_LINES = 12  # of a list
 
 
@@ -80,8 +81,8 @@ class Telling:
         return one_line(text.replace("{product_name}", self.product_name), limit)
 
     def lines(self, texts: Iterable[str]) -> list[str]:
-        told = [self.line(text) for text in texts if text.strip()]
-        return told[:MOST_LINES]
+        told = [self.line(text) for text in texts]
+        return [line for line in told if line][:MOST_LINES]
 
 
 def incident_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
@@ -115,12 +116,12 @@ def _what(view: IncidentView, telling: Telling) -> dict[str, object]:
         "emoji": emoji,
         "status": status,
         "severity": view.severity,
-        "integration": one_line(view.integration_name, NAME),
+        "integration": one_line(view.integration_name, NAME) or UNNAMED,
         "provider": one_line(view.provider_name, NAME),
-        "reason": telling.line(view.reason, REASON),
-        "explanation": telling.line(view.explanation, 600),
+        "reason": telling.line(view.reason, REASON) or "no reason was given",
+        "explanation": telling.line(view.explanation, EXPLANATION),
         # The catalogue's explanation ends with what a CSM should say; engineers need what comes before.
-        "diagnosis": telling.line(view.explanation.partition("What to say")[0], 600),
+        "diagnosis": telling.line(view.explanation.partition("What to say")[0], EXPLANATION),
         "integration_type": one_line(view.integration_type, NAME),
         "integration_id": one_line(view.integration_id, NAME) if view.integration_id else None,
         "error_code": one_line(view.error_code, CODE).upper() if view.error_code else None,
@@ -160,7 +161,7 @@ def _who(view: IncidentView, telling: Telling) -> dict[str, object]:
     described = phrases.introduced(contact)
     mail = view.customer_mail
     return {
-        "customer": one_line(view.customer_name, NAME),
+        "customer": one_line(view.customer_name, NAME) or UNNAMED,
         "arr": phrases.money(view.arr),
         "technical_contact": one_line(described, NAME * 2) if described else None,
         "contact_name": _name(contact),

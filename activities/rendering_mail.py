@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from activities import phrases
-from activities.rendering_facts import MOST_LINES, NAME, REASON, Telling
+from activities.rendering_facts import NAME, REASON, Telling
 from activities.rendering_safety import one_line
 from activities.views import IncidentView, Person
 
@@ -32,7 +32,6 @@ _SIGN_IN, _WEBHOOK = ("sso", "saml", "oidc"), ("webhook",)
 def customer_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
     """What a customer's mail or page may say; times in `telling.reader`'s zone, marked UTC where it has none."""
     contact = telling.reader
-    steps = [telling.line(step) for step in view.customer_steps if step.strip()][:MOST_LINES]
     where = telling.zone
     return {
         "product_name": one_line(telling.product_name, NAME),
@@ -47,7 +46,7 @@ def customer_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
         "needs": "needs reauthorization" if view.self_serve_reconnect else _NEEDS.get(view.category, "needs attention"),
         "consequence": consequence(view),
         "customer_reason": telling.line(view.customer_reason, REASON),
-        "steps": steps,
+        "steps": telling.lines(view.customer_steps),
         "minutes": view.customer_minutes,
         "since": phrases.moment_with_zone(view.opened_at, where),
         "until": phrases.moment_with_zone(view.closed_at or telling.now, where),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from activities import phrases
-from activities.rendering_facts import LINE, Telling
+from activities.rendering_facts import LINE, NAME, Telling
 from activities.rendering_safety import one_line
 
 # Every detail may be left out. `by`, `to` and `name` are names of people; aware datetimes become times of the reader.
@@ -41,14 +41,17 @@ NOTES: dict[str, tuple[str, ...]] = {
 }
 
 
+_PEOPLE = {"by", "to", "name", "next_name", "fixed_by"}
+
+
 def note_facts(kind: str, details: Mapping[str, Any], telling: Telling) -> dict[str, object]:
     """The details of a note, made safe to print; what is missing is None. Raises KeyError for an unknown kind."""
-    return {f"note_{name}": _told(details.get(name), telling) for name in NOTES[kind]}
+    return {f"note_{name}": _told(name, details.get(name), telling) for name in NOTES[kind]}
 
 
-def _told(value: Any, telling: Telling) -> object:
+def _told(name: str, value: Any, telling: Telling) -> object:
     if isinstance(value, datetime):
         return phrases.moment_with_zone(value, telling.zone)
     if isinstance(value, bool | int | None):
         return value
-    return telling.line(one_line(value), LINE) or None
+    return telling.line(one_line(value), NAME if name in _PEOPLE else LINE) or None

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from activities.phrases import shorten
 
-VALUE_LIMIT = 600  # of anything that a template prints; names and lines are shortened earlier, see rendering_facts.py
+VALUE_LIMIT = 1500  # of anything that a template prints; names and lines are shortened earlier, see rendering_facts.py
 
 _GAPS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # \s holds line and paragraph separators too
 # Directional overrides (a name could reverse the text around it), soft hyphens, zero-width spaces, tags, annotations

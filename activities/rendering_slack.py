@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -42,7 +43,7 @@ def to_slack(document: Document, *, incident_id: UUID, status_url: Url) -> Slack
     blocks = [block for part in document.parts for block in _blocks(part, incident_id, status_url)]
     _accent(blocks)
     return SlackMessage(
-        text=shorten(document.notification, TEXT_LIMIT),
+        text=_fitting(document.notification, TEXT_LIMIT),
         blocks=tuple(block.to_dict() for block in blocks[:BLOCK_LIMIT]),
     )
 
@@ -65,15 +66,20 @@ def _blocks(part: Part, incident_id: UUID, status_url: Url) -> Iterator[Block]:
 
 
 def _pieces(lines: list[str]) -> Iterator[str]:
-    """Lines joined into as few texts as Slack's limit allows, never cutting inside one (every value is far shorter)."""
+    """Lines joined into as few texts as Slack's limit allows."""
     piece = ""
     for line in lines:
         if piece and len(piece) + 1 + len(line) > SECTION_LIMIT:
             yield piece
             piece = ""
-        piece = f"{piece}\n{line}" if piece else line[:SECTION_LIMIT]
+        piece = f"{piece}\n{line}" if piece else _fitting(line, SECTION_LIMIT)
     if piece:
         yield piece
+
+
+def _fitting(escaped: str, limit: int) -> str:
+    """A text, cut only if it is too long, and then not inside an escaped character."""
+    return escaped if len(escaped) <= limit else re.sub(r"&[a-z]{0,3}$", "", escaped[: limit - 1]) + "…"
 
 
 def _mrkdwn(text: str) -> MarkdownTextObject:

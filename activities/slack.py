@@ -22,6 +22,7 @@ from activities.links import Links
 from activities.rendering import Renderer
 from activities.views import IncidentView, Person, SlackMessage
 from workflows.contracts import Told
+from workflows.domain.policy import Policy
 
 GIVE_UP_AFTER = timedelta(minutes=10)  # then the same news goes by email
 HTTP_TIMEOUT = 8  # seconds; below an activity's start-to-close
@@ -108,7 +109,7 @@ class SlackSender:
             if anchor is None or anchor["status"] != "sent":
                 raise NoAnchorError("there is no Slack message to answer to")
             channel, ts = anchor["external_id"].split(":")
-            details = {k: v for k, v in claim.details.items() if k != "kind"}
+            details = _with_names(claim.details, view, policy)
             note = self._render.csm_note(view, kind=claim.details["kind"], details=details, now=now, reader=person)
             return channel, ts, note
         channel = await self._channel(client, claim.recipient)
@@ -200,6 +201,19 @@ class SlackSender:
 
 class NoAnchorError(Exception):
     """A reply has no message to stand below."""
+
+
+def _with_names(details: dict[str, Any], view: IncidentView, policy: Policy) -> dict[str, Any]:
+    """A note's row holds ids and roles only; here they become the names that its reader knows."""
+    names = {str(person.id): person.name or person.email for person in view.contacts}
+    named = {key: value for key, value in details.items() if key not in {"kind", "person", "next_person"}}
+    for key, id_key in (("name", "person"), ("next_name", "next_person")):
+        if details.get(id_key):
+            named[key] = names.get(str(details[id_key]))
+    if details["kind"] == "escalated":
+        told = person_for(details["role"], view, policy)
+        named["to"] = told and told.name
+    return named
 
 
 def _metadata(delivery_key: str) -> dict[str, Any]:

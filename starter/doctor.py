@@ -61,7 +61,11 @@ async def _look(part: str, check: Awaitable[str]) -> Finding:
 async def _settings(settings: Settings) -> str:
     Settings.load("database_url", "secret_key", "public_url", "smtp_url", "email_from")
     keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
-    return "complete" if SecretBox(keys).can_seal else "complete; without RELINK_ENCRYPTION_KEYS monitors can't hold secrets"
+    return (
+        "complete"
+        if SecretBox(keys).can_seal
+        else "complete; without RELINK_ENCRYPTION_KEYS monitors can't hold secrets"
+    )
 
 
 async def _policy(settings: Settings) -> str:
@@ -82,9 +86,10 @@ async def _database(settings: Settings) -> str:
 
 async def _deliveries(settings: Settings) -> str:
     async with create_pool(str(settings.database_url), size=1) as pool:
-        counts = dict(
-            await pool.fetch("select status, count(*) from deliveries where status in ('unknown', 'failed') group by 1")
+        rows = await pool.fetch(
+            "select status, count(*) from deliveries where status in ('unknown', 'failed') group by 1"
         )
+        counts = {row["status"]: row["count"] for row in rows}
         unrung = await pool.fetchval("select count(*) from doorbells where created_at < now() - interval '2 minutes'")
     if unrung:
         raise WrongError(f"{unrung} bells have waited for over 2 minutes: is a worker running, is Temporal reachable?")
@@ -102,12 +107,16 @@ async def _slack(settings: Settings) -> str:
     if settings.slack_bot_token is None:
         return "not configured: everybody is told by email"
     client = AsyncWebClient(
-        settings.slack_bot_token.get_secret_value(), base_url=settings.slack_api_url.rstrip("/") + "/", retry_handlers=[]
+        settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url.rstrip("/") + "/",
+        retry_handlers=[],
     )
     try:
         answer = await client.auth_test()
     except SlackApiError as error:
-        raise WrongError(f"Slack refuses the token ({error.response.get('error')}): check RELINK_SLACK_BOT_TOKEN") from None
+        raise WrongError(
+            f"Slack refuses the token ({error.response.get('error')}): check RELINK_SLACK_BOT_TOKEN"
+        ) from None
     if settings.slack_signing_secret is None:
         raise WrongError("RELINK_SLACK_SIGNING_SECRET is not set, so buttons do not work")
     return f"signed in as {answer.get('user')} of {answer.get('team')}"

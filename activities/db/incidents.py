@@ -64,25 +64,31 @@ async def close(
     if resolution in _GOOD_ENDS or resolution is Resolution.NOT_CONFIRMED:
         await connection.execute(_SQL["healthy_again"], integration, resolution is not Resolution.REPORTED)
     await connection.execute(_SQL["resolved"], integration, resolution in _MUTING_ENDS)
-    await connection.execute(_SQL["finish_task"], incident, "completed" if resolution in _GOOD_ENDS else "cancelled")
+    ending = "completed" if resolution in _GOOD_ENDS else "cancelled"
+    task = await connection.execute(_SQL["finish_task"], incident, ending)
     await connection.execute(_SQL["resolve_signal"], incident)
     await add_to_timeline(connection, incident, "closed", actor, resolution=resolution)
-    await _give_score_back(connection, row)
-    if resolution is not Resolution.NOT_CONFIRMED:
-        await intend_note(connection, incident, "resolved" if resolution in _GOOD_ENDS else "closed")
+    given_back = await _give_score_back(connection, row)
     if resolution in _GOOD_ENDS:
+        done = {"task_completed": task != "UPDATE 0", "score_restored": given_back}
+        fixed_by = await connection.fetchval(_SQL["fixed_by"], incident)
+        await intend_note(connection, incident, "resolved", fixed_by=fixed_by, **done)
         await _intend_all_clear(connection, incident)
+    elif resolution is not Resolution.NOT_CONFIRMED:
+        await intend_note(connection, incident, "removed" if resolution is Resolution.REMOVED else "closed")
 
 
-async def _give_score_back(connection: Connection, row: asyncpg.Record) -> None:
+async def _give_score_back(connection: Connection, row: asyncpg.Record) -> int:
+    """Returns the points given back."""
     charged = await connection.fetchrow(_SQL["charged"], row["id"])
     restore = Policy.model_validate(row["policy"]).health_score.restore_on_resolution
     if charged is None or not restore or charged["given_back"] or charged["adjustment"] >= 0:
-        return
+        return 0
     back = -charged["adjustment"]
     reason = "Critical integration reconnected"
     await connection.fetchval(_SQL["adjust_health_score"], charged["customer_id"], row["id"], back, reason)
     await add_to_timeline(connection, row["id"], "health_score_adjusted", adjustment=back)
+    return int(back)
 
 
 async def _intend_all_clear(connection: Connection, incident: UUID) -> None:
@@ -169,7 +175,9 @@ class IncidentStore:
                 await connection.execute(_SQL["hint_checked"], incident, seen_hint)
                 await add_to_timeline(connection, incident, "check_failed", hint=row["hint_kind"], seen=detail)
                 if row["hint_kind"] in {"callback", "person"}:
-                    await intend_note(connection, incident, "check_failed", seen_hint)
+                    await intend_note(
+                        connection, incident, "check_failed", seen_hint, hint=row["hint_kind"], reason=detail
+                    )
             else:
                 await connection.execute(_SQL["recheck_later"], incident, now, _RECHECK_AFTER)
                 await add_to_timeline(connection, incident, "check_inconclusive", seen=detail)

@@ -143,7 +143,7 @@ class Ledger:
             if mine is None:
                 return told
             if told is Told.FAILED:
-                await _fall_back(connection, claim)
+                await _fall_back(connection, claim, error)
             await add_to_timeline(
                 connection,
                 claim.incident_id,
@@ -169,7 +169,7 @@ class Ledger:
         """Decides not to send what was claimed, and says which rule decided it."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _suppress(connection, claim.incident_id, claim.key, rule)
-            await _fall_back(connection, claim)
+            await _fall_back(connection, claim, rule)
         return Told.SUPPRESSED
 
     async def due(self, incident: UUID, now: datetime) -> list[str]:
@@ -181,11 +181,20 @@ class Ledger:
         return row["channel"] if row else None
 
 
-async def _fall_back(connection: Connection, claim: Claim) -> None:
+async def _fall_back(connection: Connection, claim: Claim, error: str | None) -> None:
     if claim.instead is not None:
         await intend(connection, claim.instead)
     if claim.channel == "email" and claim.role == "technical_contact":
-        await intend_note(connection, claim.incident_id, "mail_failed", claim.key)
+        next_person = claim.instead.person_id if claim.instead else None
+        await intend_note(
+            connection,
+            claim.incident_id,
+            "mail_failed",
+            claim.key,
+            person=claim.person_id,
+            next_person=next_person,
+            reason=error,
+        )
 
 
 async def _suppress(connection: Connection, incident: UUID, key: str, rule: str) -> None:

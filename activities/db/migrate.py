@@ -39,8 +39,8 @@ def migrations() -> list[Migration]:
 @asynccontextmanager
 async def _alone(connection: Connection) -> AsyncIterator[None]:
     # Polling the try-lock: waiting inside pg_advisory_lock would deadlock with CREATE INDEX CONCURRENTLY.
-    while not await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK):
-        await asyncio.sleep(0.1)  # noqa: ASYNC110 - another process holds it
+    while not await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - see above
+        await asyncio.sleep(0.1)
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from activities.db.incidents import reopen
 from activities.db.judging import IntegrationUnderJudgement, OpenIncident
+from activities.db.ledger import intend_note
 from activities.db.pool import Connection
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
@@ -95,6 +96,7 @@ async def _attach(connection: Connection, incident: OpenIncident) -> None:
             incident.error_code,
         )
         await add_to_timeline(connection, incident.id, "worsened", severity=severity)
+        await intend_note(connection, incident.id, "worsened")
     if incident.hint:
         await add_to_timeline(connection, incident.id, "recovery_hinted", hint=incident.hint)
     if incident.customer_reported_at:

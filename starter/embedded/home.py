@@ -69,7 +69,9 @@ class Home:
         """The log of a part."""
         return self.folder / "logs" / f"{name}.log"
 
-    def choose(self, environ: Mapping[str, str], dotenv: Path) -> Choice:
+    def choose(
+        self, environ: Mapping[str, str], dotenv: Path, *, usual_ports: Mapping[str, int] = DEFAULT_PORTS
+    ) -> Choice:
         """Settles ports and settings for a run and writes them to `env` and `state.json`, readable by us only.
 
         What comes from outside (the environment, then the file `dotenv`) wins. Ports are those of the last run if
@@ -80,7 +82,7 @@ class Home:
         own = state.get("own", {})
         outside = _outside(environ, dotenv, own)
         embedded = frozenset(part for part, names in REPLACED_BY.items() if not any(name in outside for name in names))
-        chosen = _ports(outside, state.get("ports", {}), embedded)
+        chosen = _ports(outside, state.get("ports", {}), usual_ports, embedded)
         settings = _settings(chosen, embedded, own, outside)
         ours = {name: value for name, value in settings.items() if name not in outside}
         _write_privately(self.folder / "state.json", json.dumps({"ports": chosen, "own": own | ours}, indent=1))
@@ -104,18 +106,19 @@ def _outside(environ: Mapping[str, str], dotenv: Path, own: Mapping[str, str]) -
     return {name: value for name, value in given.items() if _OURS.match(name) and value}
 
 
-def _ports(outside: Mapping[str, str], last: Mapping[str, int], embedded: frozenset[str]) -> dict[str, int]:
+def _ports(
+    outside: Mapping[str, str], last: Mapping[str, int], usual: Mapping[str, int], embedded: frozenset[str]
+) -> dict[str, int]:
     needed = {"api", *embedded}
     needed |= {"temporal_ui"} if "temporal" in embedded else set()
     needed |= {"smtp"} if "inbox" in embedded else set()
     chosen: dict[str, int] = {}
     if "RELINK_API_PORT" in outside:
         chosen["api"] = _demanded(outside["RELINK_API_PORT"])
-    for name, usual in DEFAULT_PORTS.items():
-        if name in needed and name not in chosen:
-            wanted = [port for port in (last.get(name, 0), usual) if port and port not in chosen.values()]
-            free = [port for port in wanted if ports.is_free(port)]
-            chosen[name] = free[0] if free else ports.free_port()
+    for name in sorted(needed - chosen.keys()):
+        wanted = [port for port in (last.get(name, 0), usual.get(name, 0)) if port not in (0, *chosen.values())]
+        free = [port for port in wanted if ports.is_free(port)]
+        chosen[name] = free[0] if free else ports.free_port()
     return chosen
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from starter.embedded import ports
 from starter.embedded.home import Choice, Home
@@ -25,6 +26,7 @@ class Parts:
 
     home: Home
     choice: Choice
+    folder: Path | None = None  # where the programs work, and so which .env they read; None: where we do
 
     async def start(self, supervisor: Supervisor) -> None:
         """Starts the embedded servers at once, then migrates, then the API and the worker.
@@ -46,13 +48,13 @@ class Parts:
 
     def api(self) -> Program:
         """The HTTP API, ready when it says so: database, migrations, Temporal."""
-        ready = _serves(self.choice.ports["api"], "/readyz")
+        ready = ports.serves(self.choice.ports["api"], "/readyz")
         return self._python("API", "api", ["starter", "api"], ready=ready)
 
     def worker(self) -> Program:
-        """The worker."""
+        """The worker, which finishes the activities under way before it stops."""
         watch = _Stopwatch(WORKER_PROVES_ITSELF_FOR)
-        return self._python("Worker", "worker", ["worker"], ready=watch.is_over, prepare=watch.restart)
+        return self._python("Worker", "worker", ["worker"], ready=watch.is_over, prepare=watch.restart, stop_timeout=25)
 
     def _postgres(self) -> Program:
         log = self.home.log("postgres")
@@ -66,13 +68,13 @@ class Parts:
     def _inbox(self) -> Program:
         smtp, page = self.choice.ports["smtp"], self.choice.ports["inbox"]
         module = ["starter.embedded.inbox", str(self.home.folder / "inbox"), str(smtp), str(page)]
-        return self._python("Inbox", "inbox", module, ready=_serves(page, "/"))
+        return self._python("Inbox", "inbox", module, ready=ports.serves(page, "/"))
 
     def _slack(self) -> Program:
         port = self.choice.ports["slack"]
         clicks = f"http://{ports.HOST}:{self.choice.ports['api']}{INTERACTIONS_PATH}"
         module = ["starter.embedded.slack", str(self.home.folder / "slack.db"), str(port), clicks]
-        return self._python("Slack stand-in", "slack", module, ready=_serves(port, "/_calls"))
+        return self._python("Slack stand-in", "slack", module, ready=ports.serves(port, "/_calls"))
 
     def _python(
         self,
@@ -82,6 +84,7 @@ class Parts:
         *,
         ready: Callable[[], Awaitable[bool]] | None = None,
         prepare: Callable[[], Awaitable[None]] = nothing,
+        stop_timeout: float = 10,
     ) -> Program:
         return Program(
             name=name,
@@ -90,7 +93,9 @@ class Parts:
             prepare=prepare,
             log=self.home.log(log),
             env=self.choice.environment(),
+            folder=self.folder,
             start_timeout=60,
+            stop_timeout=stop_timeout,
         )
 
 
@@ -108,10 +113,3 @@ class _Stopwatch:
 
 async def _at_once() -> bool:
     return True
-
-
-def _serves(port: int, path: str) -> Callable[[], Awaitable[bool]]:
-    async def ready() -> bool:
-        return await ports.http_status(port, path) == 200
-
-    return ready

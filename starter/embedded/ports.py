@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Awaitable, Callable
 
 import psutil
 
@@ -52,6 +53,15 @@ async def http_status(port: int, path: str) -> int | None:
             return int(status_line[1])
     except (OSError, TimeoutError, IndexError, ValueError):
         return None
+
+
+def serves(port: int, path: str) -> Callable[[], Awaitable[bool]]:
+    """Asks whether the path on the port answers 200."""
+
+    async def ready() -> bool:
+        return await http_status(port, path) == 200
+
+    return ready
 
 
 async def answers(port: int) -> bool:

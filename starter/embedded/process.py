@@ -43,8 +43,8 @@ class Program:
     """How to run one server as a child process.
 
     `prepare` runs before every start and must leave things so that a start after `kill -9` succeeds.
-    `ready` is asked again and again until it says yes. `env` is the whole environment, None meaning
-    ours; `folder` is the working directory, None meaning ours.
+    `ready` is asked again and again until it says yes.
+    `env` is the whole environment and `folder` the working directory; None means ours.
     `account` gives another system user to run as, for programs that refuse to run as root.
     """
 

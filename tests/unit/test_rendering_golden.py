@@ -1,6 +1,6 @@
 """PRD-101 §5.1 and §5.2, line by line, with the PRD's own example.
 
-The files in tests/golden are written by hand from the PRD. To see what the templates say now: `relink templates preview`.
+The files in tests/golden come from the PRD. To see what the templates say now: `relink templates preview`.
 """
 
 from pathlib import Path

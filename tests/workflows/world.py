@@ -44,6 +44,7 @@ DYNAMIC_CONFIG = (
     "history.transferProcessorMaxPollRPS=2000",
     "history.timerProcessorMaxPollRPS=2000",
     "history.visibilityProcessorMaxPollRPS=2000",
+    "history.timerProcessorMaxTimeShift=\"5ms\"",
 )
 
 

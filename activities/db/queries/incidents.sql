@@ -196,3 +196,13 @@ from incidents i join integration_health h on h.id = i.integration_health_id whe
 -- name: was_held
 select exists (select from incident_timeline
   where incident_id = $1 and kind = 'notice_held' and details ->> 'role' = $2 and details ->> 'rule' = $3)
+
+-- name: fixed_by
+select case
+  when i.hint_kind = 'callback' then 'customer'
+  when i.hint_kind = 'person' then 'csm'
+  when i.who_fixes = 'our_engineering' then 'engineering'
+  when i.who_fixes = 'provider' then 'provider'
+  when exists (select from deliveries d where d.incident_id = i.id and d.opened_at is not null) then 'customer'
+  else 'itself' end
+from incidents i where i.id = $1
