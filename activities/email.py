@@ -141,7 +141,9 @@ class EmailSender:
                 return self._render.tech_call_invitation(view, contact=reader, now=now, booking_url=booking)
         kind = {ALERT: "csm_alert", ESCALATION: "escalation", ENGINEERING: "engineering_page", NOTE: "resolved"}
         status_url = self._links.status(view.integration_health_id, now)
-        return self._render.slack_as_mail(kind[claim.template], view, now=now, reader=reader, status_url=status_url)
+        return self._render.slack_as_mail(
+            kind[claim.template], view, now=now, reader=reader, status_url=status_url, role=claim.role
+        )
 
     def _mime(self, claim: Claim, view: IncidentView, reader: Person, mail: Mail) -> EmailMessage:
         message = EmailMessage()

@@ -76,7 +76,7 @@ class _Environments:
         self.html = _environment(folders, for_text, escape=True)
         for environment in (self.text, self.html):
             environment.filters["without_emoji"] = without_emoji
-        self._inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
+        self._inliner = css_inline.CSSInliner(load_remote_stylesheets=False)
 
     def mail(self, name: str, locale: str | None, facts: Mapping[str, object]) -> Mail:
         for language in languages(locale):
@@ -88,7 +88,7 @@ class _Environments:
                 continue
             subject, body = split_subject(text.render(facts))
             framed = html.render({**facts, "subject": subject, "lang": language or "en"})
-            # Mail programs drop style sheets: every rule becomes a style attribute; only @media rules stay.
+            # Many mail programs drop style sheets: what can be a style attribute becomes one.
             return Mail(subject=subject, text=body, html=str(self._inliner.inline(framed)))
         raise jinja2.TemplateNotFound(f"email/{name}.txt and .html")
 

@@ -93,7 +93,12 @@ def pages(renderer: Renderer) -> Iterator[tuple[str, str]]:
         yield f"integration_{state}", renderer.page("integration.html", **status, **look)
     healthy = {**samples.STATUS_PAGE, **samples.HEALTHY}
     yield "integration_healthy", renderer.page("integration.html", **healthy, **look)
-    for state, sample in (("ready", "open"), ("no_self_serve", "administrator"), ("fixed", "open")):
+    for state, sample in (
+        ("ready", "open"),
+        ("by_hand", "open"),
+        ("no_self_serve", "administrator"),
+        ("fixed", "open"),
+    ):
         facts = renderer.customer_facts(samples.sample(sample), now=samples.NOW, contact=samples.CONTACT)
         yield f"reconnect_{state}", renderer.page("reconnect.html", state=state, **facts, **look)
     for state in ("invalid", "mailed"):

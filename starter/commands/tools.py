@@ -46,7 +46,8 @@ async def probe(integration: UUID, *, json: bool = False) -> int:
     ):
         seen = await ConnectionStore(pool, SecretBox(keys)).look(integration, Prober(client, load_catalogue()))
     if json:
-        print_json({"integration": integration, "check": seen.check, "detail": seen.detail, "diagnosis": seen.diagnosis})
+        shown = {"check": seen.check, "detail": seen.detail, "diagnosis": seen.diagnosis}
+        print_json({"integration": integration, **shown})
     else:
         console.print(f"[bold]{seen.check.replace('_', ' ')}[/bold]: {seen.detail}")
         if seen.diagnosis:
@@ -61,7 +62,8 @@ async def doctor(*, json: bool = False) -> int:
         print_json({"ok": all(f.ok for f in findings), "findings": findings})
     else:
         for finding in findings:
-            console.print(f"{'[green]ok[/green]  ' if finding.ok else '[red]wrong[/red]'} [bold]{finding.part}[/bold]: ", end="")
+            mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
+            console.print(f"{mark} [bold]{finding.part}[/bold]: ", end="")
             console.print(finding.detail, markup=False)
     return 0 if all(f.ok for f in findings) else 1
 

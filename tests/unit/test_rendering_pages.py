@@ -44,6 +44,7 @@ def test_the_style_sheet_is_served_below_the_public_url() -> None:
     ("name", "button"),
     [
         ("reconnect_ready", ("reconnect", "Reconnect Salesforce")),
+        ("reconnect_by_hand", ("reconnected", "I have reconnected it")),
         ("reconnect_no_self_serve", None),
         ("reconnect_fixed", None),
         ("reconnect_invalid", ("mail", "Send me a new link")),

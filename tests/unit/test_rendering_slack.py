@@ -203,7 +203,7 @@ def test_the_resolved_note_says_how_long_and_who() -> None:
     """FR-3.4: how long it was down and who fixed it."""
     said = note(samples.sample("resolved"), "resolved", fixed_by="customer", task_completed=True, score_restored=10)
     assert "It was disconnected for 3 h, from Jan 29, 2026 at 10:45 AM to Jan 29, 2026 at 1:45 PM." in said
-    assert "Fixed by: the customer reconnected it" in said
+    assert "Fixed by: the customer, who reconnected it" in said
     assert "The task is completed. The health score got its 10 points back." in said
 
 

@@ -2,7 +2,8 @@
 
 Rules are asked in four rounds, and the first that holds decides:
 
-1. the provider's own rules: codes and wordings that mean something at this provider
+1. the provider's own rules: codes and wordings that mean something at this provider (and those of a provider whose
+   unmistakable codes appear: an OIDC sign-in may well fail with Microsoft's AADSTS numbers)
 2. the generic rules (OAuth, HTTP, TLS, SAML, OIDC, webhooks), those of the failure's surface first
 3. the provider's fallbacks: what a vague code or a bare status usually means there
 4. the generic fallbacks
@@ -94,18 +95,20 @@ def _evidence(failure: Failure, playbook: Playbook | None) -> Evidence:
 
 
 def _first_match(evidence: Evidence, playbook: Playbook | None, catalogue: Catalogue) -> tuple[Rule | None, float]:
-    for confidence, rules in zip(_CONFIDENCE, _rounds(evidence.surface, playbook, catalogue), strict=True):
+    for confidence, rules in zip(_CONFIDENCE, _rounds(evidence, playbook, catalogue), strict=True):
         for rule in rules:
             if rule.when.holds(evidence):
                 return rule, rule.then.confidence if rule.then.confidence is not None else confidence
     return None, _UNKNOWN_CONFIDENCE
 
 
-def _rounds(surface: Surface, own: Playbook | None, catalogue: Catalogue) -> Iterator[Iterator[Rule]]:
-    generic = catalogue.generic_for(surface)
-    yield iter(own.rules if own else ())
+def _rounds(evidence: Evidence, named: Playbook | None, catalogue: Catalogue) -> Iterator[Iterator[Rule]]:
+    own = [named] if named is not None and not named.generic else []
+    own += [other for other in catalogue.playbooks if other is not named and other.recognises(evidence)]
+    generic = catalogue.generic_for(evidence.surface)
+    yield (rule for playbook in own for rule in playbook.rules)
     yield (rule for playbook in generic for rule in playbook.rules)
-    yield iter(own.fallbacks if own else ())
+    yield (rule for playbook in own for rule in playbook.fallbacks)
     yield (rule for playbook in generic for rule in playbook.fallbacks)
 
 

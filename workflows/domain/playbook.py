@@ -224,6 +224,11 @@ class Playbook(_Strict):
     rules: tuple[Rule, ...] = ()
     fallbacks: tuple[Rule, ...] = ()
 
+    def recognises(self, evidence: Evidence) -> bool:
+        """Whether the failure carries codes that only this provider gives, whatever it was said to be."""
+        prefix = self.code_prefix
+        return bool(prefix) and any(code.startswith(prefix) for code in evidence.codes)
+
 
 class CategoryDefaults(_Strict):
     """A category's usual verdict, and its words by who fixes it."""

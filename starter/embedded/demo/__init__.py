@@ -100,10 +100,10 @@ async def _story(
 ) -> AsyncIterator[Story]:
     settings = choice.settings
     headers = {"Authorization": f"Bearer {await _create_key(home, choice)}"}
+    api = f"http://{ports.HOST}:{choice.ports['api']}"
     async with contextlib.AsyncExitStack() as stack:
-        relink = httpx.AsyncClient(base_url=f"http://{ports.HOST}:{choice.ports['api']}", headers=headers, timeout=10)
-        provider = httpx.AsyncClient(base_url=provider_url, timeout=10)
-        product = Product(await stack.enter_async_context(relink), await stack.enter_async_context(provider))
+        relink = await stack.enter_async_context(httpx.AsyncClient(base_url=api, headers=headers, timeout=10))
+        product = Product(relink, web, provider_url)
         product.url = f"http://{ports.HOST}:{await stack.enter_async_context(serving(product.app()))}"
         database = await asyncpg.connect(settings["RELINK_DATABASE_URL"])
         stack.push_async_callback(database.close)

@@ -30,7 +30,8 @@ class Product:
     """`relink` is a client of Relink's API with a key; `url` is where the product's own pages are."""
 
     relink: httpx.AsyncClient
-    provider: httpx.AsyncClient
+    web: httpx.AsyncClient
+    provider_url: str
     url: str = ""
     refresh_token: str = ""
     _pending: dict[str, str] = field(default_factory=dict)  # state of an authorisation -> where to go afterwards
@@ -50,7 +51,7 @@ class Product:
                 "reconnect_url": f"{self.url}{RECONNECT_PATH}",
                 "monitor": {
                     "kind": "oauth2",
-                    "token_url": f"{self.provider.base_url}oauth2/token",
+                    "token_url": f"{self.provider_url}/oauth2/token",
                     "client_id": CLIENT[0],
                     "client_secret": CLIENT[1],
                     "refresh_token": self.refresh_token,
@@ -94,7 +95,7 @@ class Product:
             "scope": "openid email",
             "state": state,
         }
-        return f"{self.provider.base_url}oauth2/authorize?{urlencode(query)}"
+        return f"{self.provider_url}/oauth2/authorize?{urlencode(query)}"
 
     async def _reconnect(self, request: Request) -> Response:
         return RedirectResponse(self.authorisation_url(request.query_params.get("return_url", "")), 303)
@@ -113,4 +114,4 @@ class Product:
         return RedirectResponse(return_url, 303) if return_url else PlainTextResponse("Connected.")
 
     async def _token(self, form: dict[str, str]) -> httpx.Response:
-        return await self.provider.post("/oauth2/token", data=form, auth=CLIENT)
+        return await self.web.post(f"{self.provider_url}/oauth2/token", data=form, auth=CLIENT)

@@ -86,8 +86,8 @@ class Story:
         self.teller.tell("connected", "Bob authorised Salesforce CRM Sync at the OAuth provider; a first sync worked")
 
     async def _revoke(self) -> None:
-        provider = self.product.provider
-        (await provider.post(f"/users/{PERSON}/revoke-tokens")).raise_for_status()
+        revoke = f"{self.product.provider_url}/users/{PERSON}/revoke-tokens"
+        (await self.see.web.post(revoke)).raise_for_status()
         refused = await self.product.sync()
         if refused.status_code != 400 or refused.json().get("error") != "invalid_grant":
             raise NotSeenError(f"The refused refresh was not seen: the provider answered {refused.status_code}.")

@@ -1,0 +1,38 @@
+"""The HTTP API put together: routes, errors, description, and the process that serves them."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from starter.api import customers, events, health, incidents, integrations
+from starter.api.armour import Armour
+from starter.api.openapi import BODIES, describe
+from starter.api.problems import handle_errors
+from starter.api.resources import Resources
+from starter.api.serving import serve
+
+__all__ = ["Resources", "create_app", "serve"]
+
+_ABOUT = """Notices when a customer's integration disconnects, and runs the whole response.
+
+Send what you see to `POST /v1/events`; the rest follows. Errors are RFC 9457 problem details whose `errors` name the
+field. Times are RFC 3339. Every list is paged: pass `next_cursor` as `cursor`."""
+
+
+def create_app(resources: Resources) -> FastAPI:
+    """The application. Whoever calls it opens and closes what is in `resources`."""
+    app: FastAPI = FastAPIOffline(
+        title=f"{resources.settings.product_name} API",
+        version="1",
+        description=_ABOUT,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.resources = resources
+    for part in (events, customers, integrations, incidents, health):
+        app.include_router(part.router)
+    handle_errors(app)
+    app.add_middleware(Armour)
+    app.openapi = describe(app, BODIES)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app

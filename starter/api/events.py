@@ -1,0 +1,46 @@
+"""`POST /v1/events`: the hot route. Plainer than the others: no model between the rows and the answer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from activities.events import Event
+from starter.api.auth import EventsKey
+from starter.api.limits import read_json, validated
+from starter.api.models import EventsAnswer
+from starter.api.openapi import takes
+from starter.api.problems import Problem, answers
+from starter.api.resources import Use
+
+MOST_EVENTS = 1000
+
+router = APIRouter(tags=["Events"])
+_ONE = TypeAdapter(Event)
+_MANY = TypeAdapter(list[Event])
+
+
+@router.post(
+    "/v1/events",
+    status_code=202,
+    summary="Report what happened to an integration",
+    response_model=EventsAnswer,
+    responses=answers(401, 403, 404, 409, 413, 415, 422, 429, 503),
+    openapi_extra=takes(Event, many=True),
+)
+async def post_events(request: Request, key: EventsKey, use: Use) -> Response:
+    """One event, or an array of up to 1,000: all of them are taken, or none.
+
+    An event is taken once for each (`source`, `event_id`): sent again it is answered as before, with
+    `outcome: "duplicate"`. 202 means that it is stored and judged; the response to it follows by itself.
+    """
+    value = await read_json(request)
+    if isinstance(value, list) and len(value) > MOST_EVENTS:
+        raise Problem(413, f"{len(value)} events; send at most {MOST_EVENTS:,} at once")
+    events = validated(_MANY, value) if isinstance(value, list) else [validated(_ONE, value)]
+    outcomes, incidents = await use.events.take(events, only_customer=key.customer_id)
+    await use.bells.soon(incidents)
+    duplicates = sum(outcome.outcome == "duplicate" for outcome in outcomes)
+    answer = {"accepted": len(outcomes) - duplicates, "duplicates": duplicates, "results": outcomes}
+    return Response(to_json(answer), 202, media_type="application/json")

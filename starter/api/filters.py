@@ -1,0 +1,66 @@
+"""The queries of lists. An unknown or misspelt parameter is refused: ignored, it would show too much."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from activities.db.reading import Wanted
+from starter.api.paths import Text
+from workflows.contracts import Status
+from workflows.domain.policy import Severity
+from workflows.domain.status import HealthStatus
+
+
+class _Filter(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customer: Text | None = Field(None, description="The customer's external id.", examples=["techcorp"])
+    integration_type: Text | None = Field(None, examples=["salesforce"])
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, StringConstraints(max_length=500)] | None = Field(
+        None, description="`next_cursor` of the page before, with the same filters."
+    )
+
+    def scope(self, list_: str, only: UUID | None) -> str:
+        """What a cursor of this list is good for: these filters, this key's view."""
+        filters = self.model_dump_json(exclude={"limit", "cursor"})
+        return f"{list_}/{only}/{hashlib.sha256(filters.encode()).hexdigest()}"
+
+
+class IntegrationFilter(_Filter):
+    status: list[HealthStatus] | None = Field(None, description="Several are allowed: `status=…&status=…`.")
+    removed: bool = Field(False, description="Show those that were removed, too.")
+
+    def wanted(self, only: UUID | None, after: tuple[datetime, UUID] | None) -> Wanted:
+        """One row more than asked for shows whether there is a next page."""
+        return Wanted(
+            only=only,
+            status=self.status,
+            customer=self.customer,
+            integration_type=self.integration_type,
+            removed=self.removed,
+            after=after,
+            limit=self.limit + 1,
+        )
+
+
+class IncidentFilter(_Filter):
+    status: list[Status] | None = Field(None, description="Several are allowed: `status=…&status=…`.")
+    severity: list[Severity] | None = None
+
+    def wanted(self, only: UUID | None, after: tuple[datetime, UUID] | None) -> Wanted:
+        """One row more than asked for shows whether there is a next page."""
+        return Wanted(
+            only=only,
+            status=self.status,
+            severity=self.severity,
+            customer=self.customer,
+            integration_type=self.integration_type,
+            after=after,
+            limit=self.limit + 1,
+        )

@@ -1,0 +1,57 @@
+"""Incidents, and what a person can do about one."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from starter.api.auth import ReadKey, only_own
+from starter.api.filters import IncidentFilter
+from starter.api.models import IncidentAnswer, IncidentInFull, Page
+from starter.api.problems import answers
+from starter.api.resources import Resources, Use
+from workflows.domain.response import next_due
+
+router = APIRouter(tags=["Incidents"])
+
+
+async def incident_in_full(use: Resources, incident: UUID, only: UUID | None) -> dict[str, Any]:
+    """Raises UnknownIncidentError."""
+    row = await use.reader.incident(incident, only)
+    timeline, deliveries, situation = await asyncio.gather(
+        use.reader.timeline(incident), use.reader.deliveries(incident), use.incidents.situation(incident)
+    )
+    due = None if situation.is_over else next_due(situation, datetime.now(UTC))
+    next_action = due and {"kind": due.news.name.lower(), "at": due.at}
+    return {**row, "timeline": timeline, "deliveries": deliveries, "next_action": next_action}
+
+
+@router.get(
+    "/v1/incidents",
+    summary="All incidents",
+    response_model=Page[IncidentAnswer],
+    responses=answers(401, 403, 404, 422, 429, 503),
+)
+async def list_incidents(key: ReadKey, wanted: Annotated[IncidentFilter, Query()], use: Use) -> object:
+    """Newest first."""
+    only = only_own(key, wanted.customer)
+    scope = wanted.scope("incidents", only)
+    rows = await use.reader.incidents(wanted.wanted(only, use.cursors.read_after(scope, wanted.cursor)))
+    items = rows[: wanted.limit]
+    more = use.cursors.after(scope, items[-1]["detected_at"], items[-1]["id"]) if len(rows) > wanted.limit else None
+    return {"items": items, "next_cursor": more}
+
+
+@router.get(
+    "/v1/incidents/{incident}",
+    summary="One incident, with its timeline, its messages and what happens next",
+    response_model=IncidentInFull,
+    responses=answers(401, 403, 404, 422, 429, 503),
+)
+async def get_incident(incident: UUID, key: ReadKey, use: Use) -> object:
+    """`next_action` is null when it is over, or when nothing but news can move it."""
+    return await incident_in_full(use, incident, key.customer_id)

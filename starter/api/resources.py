@@ -1,0 +1,103 @@
+"""The collaborators of the HTTP API, opened once and handed to every route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Request
+from temporalio.client import Client
+
+from activities.db.actions import Actions
+from activities.db.customers import CustomerStore
+from activities.db.events import EventStore
+from activities.db.incidents import IncidentStore
+from activities.db.integrations import IntegrationStore
+from activities.db.keys import KeyStore
+from activities.db.pool import Pool
+from activities.db.reading import Reader
+from activities.db.views import ViewLoader
+from activities.links import Links
+from activities.playbooks.loader import load_catalogue
+from activities.policy import PolicySource
+from activities.rendering import Renderer
+from activities.secrets import SecretBox
+from activities.settings import Settings
+from starter.api.cursors import Cursors
+from starter.api.limits import KeyCache, Throttle
+
+
+class Bells(Protocol):
+    """Wakes the responses of incidents, soon; starter.ring.Ring, or a recording stand-in in tests."""
+
+    async def soon(self, incidents: Iterable[UUID]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Open `pool` before the first request. `temporal` is only asked whether it is there, by /readyz."""
+
+    settings: Settings
+    pool: Pool
+    policy: PolicySource
+    bells: Bells
+    temporal: Client | None
+    renderer: Renderer
+    links: Links
+    box: SecretBox
+    cursors: Cursors
+    keys: KeyCache
+    events: EventStore
+    incidents: IncidentStore
+    customers: CustomerStore
+    integrations: IntegrationStore
+    reader: Reader
+    actions: Actions
+    views: ViewLoader
+    throttle: Throttle = field(default_factory=Throttle)
+
+    @classmethod
+    def assemble(
+        cls, settings: Settings, *, pool: Pool, policy: PolicySource, bells: Bells, temporal: Client | None
+    ) -> Resources:
+        """Everything that follows from the settings. Raises SecretsError, TemplatesError, CatalogueError.
+
+        Needs secret_key and public_url.
+        """
+        assert settings.secret_key is not None  # Settings.load insisted on both
+        assert settings.public_url is not None
+        secret, keys = settings.secret_key.get_secret_value(), settings.encryption_keys
+        box = SecretBox(keys.get_secret_value() if keys else None)
+        incidents, views = IncidentStore(pool), ViewLoader(pool)
+        return cls(
+            settings=settings,
+            pool=pool,
+            policy=policy,
+            bells=bells,
+            temporal=temporal,
+            renderer=Renderer(
+                product_name=settings.product_name, public_url=settings.public_url, templates_dir=settings.templates_dir
+            ),
+            links=Links(settings.public_url, secret),
+            box=box,
+            cursors=Cursors(secret),
+            keys=KeyCache(KeyStore(pool)),
+            events=EventStore(pool, lambda: policy.current, load_catalogue()),
+            incidents=incidents,
+            customers=CustomerStore(pool),
+            integrations=IntegrationStore(pool, box),
+            reader=Reader(pool),
+            actions=Actions(pool),
+            views=views,
+        )
+
+
+def resources_of(request: Request) -> Resources:
+    """The application's collaborators."""
+    found: Resources = request.app.state.resources
+    return found
+
+
+Use = Annotated[Resources, Depends(resources_of)]

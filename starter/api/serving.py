@@ -1,0 +1,103 @@
+"""The API as a process: starts whatever is away, drains on SIGTERM, reads the policy again on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import uvicorn
+
+from activities.db.pool import create_pool
+from activities.policy import PolicyError, PolicySource
+from activities.settings import Settings, SettingsError
+from starter.api.resources import Resources
+from starter.ring import Ring
+from starter.temporal import connect
+
+DRAIN = 20  # seconds that running requests are given after SIGTERM
+_log = structlog.get_logger()
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; running requests are finished first. Needs database_url, secret_key, public_url.
+
+    PostgreSQL and Temporal may be away: then requests are answered with 503, or their bells rung later.
+    Raises SettingsError, PolicyError, SecretsError or TemplatesError before the first request.
+    """
+    from starter.api.app import create_app  # noqa: PLC0415  (app re-exports this function)
+
+    async with opened(settings) as resources:
+        listener = _listen(settings.api_host, settings.api_port)
+        config = uvicorn.Config(
+            create_app(resources),
+            log_config=None,
+            access_log=False,  # addresses of pages carry tokens
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=DRAIN,
+        )
+        server = _Server(config)
+        with _signals(server, resources.policy):
+            host, port = listener.getsockname()[:2]
+            _log.info("the API listens", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
+            await server.serve(sockets=[listener])
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Resources]:
+    """The collaborators of the API, closed at the end."""
+    assert settings.database_url is not None  # Settings.load insisted on it
+    policy = PolicySource(settings.policy_file)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(create_pool(settings.database_url))
+        client = await connect(lazy=True)
+        yield Resources.assemble(settings, pool=pool, policy=policy, bells=Ring(client, pool), temporal=client)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn raises a signal again once it has drained, which would kill us before anything is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"RELINK_API_HOST, RELINK_API_PORT: can't listen on {host}:{port} ({error.strerror})"
+        ) from None
+
+
+@contextlib.contextmanager
+def _signals(server: uvicorn.Server, policy: PolicySource) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    def reload() -> None:
+        try:
+            policy.reload()
+        except PolicyError as error:
+            _log.error("the policy was not reloaded; the old one stays in force", problem=str(error))
+        else:
+            _log.info("the policy was reloaded")
+
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
