@@ -6,14 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import load_dotenv
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def _empty_is_unset(value: object) -> object:
-    return None if value == "" else value
 
 
 _EXAMPLES = {
@@ -32,23 +28,25 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Everything that may differ between two installations, except the policy."""
 
-    model_config = SettingsConfigDict(env_prefix="RELINK_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RELINK_", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
-    database_url: Annotated[str | None, BeforeValidator(_empty_is_unset)] = None
-    secret_key: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset), Field(min_length=32)] = None
-    public_url: Annotated[str | None, BeforeValidator(_empty_is_unset), Field(pattern=r"^https?://[^\s]+$")] = None
-    smtp_url: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
-    email_from: Annotated[str | None, BeforeValidator(_empty_is_unset)] = None
+    database_url: str | None = None
+    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    smtp_url: SecretStr | None = None
+    email_from: str | None = None
 
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     product_name: str = "Relink"
-    encryption_keys: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
-    slack_bot_token: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
-    slack_signing_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_unset)] = None
+    encryption_keys: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
-    policy_file: Annotated[Path | None, BeforeValidator(_empty_is_unset)] = None
-    templates_dir: Annotated[Path | None, BeforeValidator(_empty_is_unset)] = None
+    policy_file: Path | None = None
+    templates_dir: Path | None = None
     probe_allow_private: bool = False
     log_format: Literal["console", "json"] = "console"
 

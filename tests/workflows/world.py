@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -32,19 +33,22 @@ from starter.embedded.inbox import Inbox, Mail, inbox
 from starter.embedded.slack import SlackServer, slack
 from starter.embedded.temporal import binary
 from starter.ring import Ring
-from starter.schedules import Keeper
+from starter.schedules import RECONCILE, Keeper
 from worker import activities, make_worker
 from workflows.contracts import Bell, disconnection_workflow_id
+from workflows.domain.policy import Policy
 
 ENCRYPTION_KEYS = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SECRET_KEY = "test-secret-key-of-at-least-32-characters"
+SLACK_ALERT = "integration_disconnected_alert"
+CUSTOMER_MAIL = "integration_disconnected_customer"
 
 DYNAMIC_CONFIG = (
     "frontend.WorkflowTimeSkippingEnabled=true",
     "history.transferProcessorMaxPollRPS=2000",
     "history.timerProcessorMaxPollRPS=2000",
     "history.visibilityProcessorMaxPollRPS=2000",
-    "history.timerProcessorMaxTimeShift=\"5ms\"",
+    'history.timerProcessorMaxTimeShift="5ms"',  # else each skip of time costs up to a second
 )
 
 
@@ -65,6 +69,16 @@ async def temporal_with_time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
+async def without_schedules(client: Client) -> Keeper:
+    """Sets the server up, then takes the schedule away: a test starts a round of reconciling when it wants one."""
+    keeper = Keeper(client)
+    await keeper.once()
+    await keeper.once()  # the first may have made the search attributes, the second finds them
+    with suppress(RPCError):
+        await client.get_schedule_handle(RECONCILE).delete()
+    return keeper
+
+
 @dataclass
 class World:
     """One service with its surroundings; `say` sends an event as a product would."""
@@ -79,6 +93,14 @@ class World:
     events: EventStore
     ring: Ring
     make_worker: Callable[[], Worker]
+    objects: Callable[[], list[object]]
+
+    def set_policy(self, **tables: Any) -> None:
+        """Another policy for the incidents that begin from now on: their tables are merged key by key."""
+        wanted = self.policy.current.model_dump(mode="json")
+        for name, table in tables.items():
+            wanted[name] |= table
+        self.policy.current = Policy.model_validate(wanted)
 
     async def say(self, event_type: str, *, ring: bool = True, **fields: Any) -> Outcome:
         """An event about TechCorp's Salesforce integration."""
@@ -98,7 +120,7 @@ class World:
     async def disconnect(self, **fields: Any) -> UUID:
         """The refresh token was refused; returns the incident."""
         error = {"code": "invalid_grant", "message": "expired access/refresh token", "http_status": 400}
-        outcome = await self.say("auth_failure", error={**error, "surface": "token_endpoint"}, **fields)
+        outcome = await self.say("auth_failure", **{"error": {**error, "surface": "token_endpoint"}, **fields})
         assert outcome.incident is not None
         return outcome.incident
 
@@ -113,6 +135,12 @@ class World:
         assert row is not None
         return row
 
+    async def health(self) -> asyncpg.Record:
+        """TechCorp's Salesforce integration."""
+        row = await self.pool.fetchrow("select * from integration_health where integration_type = 'salesforce'")
+        assert row is not None
+        return row
+
     async def value(self, statement: str, *arguments: Any) -> Any:
         return await self.pool.fetchval(statement, *arguments)
 
@@ -123,8 +151,44 @@ class World:
         )
         return [tuple(row) for row in rows]
 
+    async def delivery(self, incident: UUID, template: str, channel: str) -> asyncpg.Record | None:
+        return await self.pool.fetchrow(
+            "select * from deliveries where incident_id = $1 and template = $2 and channel = $3 order by created_at",
+            incident,
+            template,
+            channel,
+        )
+
+    async def until_delivery(
+        self, incident: UUID, template: str, channel: str, status: str, *, within: float = 15
+    ) -> asyncpg.Record:
+        """Waits until the first delivery of this kind has this status."""
+
+        async def seen() -> asyncpg.Record | None:
+            row = await self.delivery(incident, template, channel)
+            return row if row is not None and row["status"] == status else None
+
+        found: asyncpg.Record = await self.until(seen, within=within)
+        return found
+
     async def timeline(self, incident: UUID) -> list[str]:
         rows = await self.pool.fetch("select kind from incident_timeline where incident_id = $1 order by id", incident)
+        return [row["kind"] for row in rows]
+
+    async def told_of(self, incident: UUID, kind: str) -> list[dict[str, Any]]:
+        """The details of all lines of one kind in the timeline."""
+        rows = await self.pool.fetch(
+            "select details from incident_timeline where incident_id = $1 and kind = $2 order by id", incident, kind
+        )
+        return [row["details"] for row in rows]
+
+    async def notes(self, incident: UUID) -> list[str]:
+        """The kinds of the lines that were intended for the CSM's thread, in order."""
+        rows = await self.pool.fetch(
+            "select details ->> 'kind' as kind from deliveries"
+            " where incident_id = $1 and template = 'integration_disconnected_note' order by created_at",
+            incident,
+        )
         return [row["kind"] for row in rows]
 
     async def ring_bell(self, incident: UUID, bell: Bell) -> None:
@@ -142,11 +206,21 @@ class World:
 
     async def until_timeline(self, incident: UUID, kind: str, times: int = 1, *, within: float = 15) -> None:
         """Waits until the incident's timeline has this line so many times."""
+        end = asyncio.get_running_loop().time() + within
+        while (lines := await self.timeline(incident)).count(kind) < times:
+            assert asyncio.get_running_loop().time() < end, f"no {kind} x {times} within {within} s in {lines}"
+            await asyncio.sleep(0.02)
 
-        async def seen() -> bool:
-            return (await self.timeline(incident)).count(kind) >= times
+    async def until_waiting(self, incident: UUID, *, within: float = 15) -> None:
+        """Waits until the workflow has nothing to do but to wait."""
+        handle = await self.handle(incident)
 
-        await self.until(seen, within=within)
+        async def idle() -> bool:
+            description = await handle.describe()
+            raw = description.raw_description
+            return not raw.pending_activities and not raw.HasField("pending_workflow_task")
+
+        await self.until(idle, within=within)
 
     async def pass_time(self, incident: UUID, duration: timedelta) -> None:
         """Moves this workflow's clock forward; the timers on the way fire."""
@@ -157,11 +231,32 @@ class World:
         return await asyncio.wait_for((await self.handle(incident)).result(), within)
 
     def mails_to(self, address: str) -> list[Mail]:
-        return [mail for mail in self.inbox.messages() if address in mail.to]
+        return [mail for mail in self.inbox.messages() if address in mail.recipients]
 
     def posted(self) -> list[Mapping[str, Any]]:
         """The Slack messages that were really posted, in order, threads included."""
         return [call for call in self.slack.calls("chat.postMessage") if call["response"].get("ok")]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """The Slack messages that people see outside of threads, as they stand now."""
+        store = self.slack.store
+        everything = {"oldest": 0, "latest": 2**62, "limit": 1000}
+        return [body for channel in store.channels() for body in store.history(channel.id, **everything)]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The visible alerts."""
+        return [m for m in self.messages() if f"/{SLACK_ALERT}/" in key_of(m)]
+
+    def thread(self) -> list[str]:
+        """What was answered below the one visible alert, in order."""
+        (alert,) = self.alerts()
+        channel = next(c for c in self.slack.store.channels() if self.slack.store.message(c.id, alert["ts"]))
+        return [reply["text"] for reply in self.slack.store.replies(channel.id, alert["ts"])]
+
+
+def key_of(message: Mapping[str, Any]) -> str:
+    """The delivery key that a Slack message carries."""
+    return str(message.get("metadata", {}).get("event_payload", {}).get("delivery_key", ""))
 
 
 CUSTOMER = """
@@ -183,48 +278,90 @@ select id, 'salesforce', 'crm-sync', 'Salesforce CRM Sync', true, 'https://produ
 """
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """The servers that several worlds can share, one after the other."""
+
+    environment: WorkflowEnvironment
+    keeper: Keeper
+    inbox: Inbox
+    slack: SlackServer
+
+
+@asynccontextmanager
+async def surroundings(environment: WorkflowEnvironment, folder: Path) -> AsyncIterator[Surroundings]:
+    """An inbox and a Slack beside a Temporal server that is set up."""
+    async with AsyncExitStack() as stack:
+        mails = await stack.enter_async_context(inbox(folder / f"mail-{uuid4().hex[:8]}"))
+        workspace = await stack.enter_async_context(slack(folder / f"slack-{uuid4().hex[:8]}.sqlite"))
+        yield Surroundings(environment, await without_schedules(environment.client), mails, workspace)
+
+
 @asynccontextmanager
 async def world(
     pool: Pool, environment: WorkflowEnvironment, folder: Path, policy_file: Path | None = None
 ) -> AsyncIterator[World]:
     """Everything up but the worker: start it with `async with world.make_worker()`."""
-    async with AsyncExitStack() as stack:
-        mails = await stack.enter_async_context(inbox(folder / f"mail-{uuid4().hex[:8]}"))
-        workspace = await stack.enter_async_context(slack(folder / f"slack-{uuid4().hex[:8]}.sqlite"))
-        probes = await stack.enter_async_context(ProbeClient(allow_private=True))
-        policy = PolicySource(policy_file)
-        settings = Settings(
-            database_url="unused: the pool is given",
-            secret_key=SecretStr(SECRET_KEY),
-            public_url="https://relink.example",
-            smtp_url=SecretStr(mails.smtp_url),
-            email_from="Acme Integrations <integrations@acme.example>",
-            product_name="Acme",
-            encryption_keys=SecretStr(ENCRYPTION_KEYS),
-            slack_bot_token=SecretStr(workspace.token),
-            slack_api_url=workspace.api_url,
-        )
-        keeper = Keeper(environment.client)
-        await keeper.once()
-        await pool.execute(CUSTOMER)
-        await pool.execute(INTEGRATION)
+    async with surroundings(environment, folder) as around, world_in(around, pool, policy_file) as made:
+        yield made
 
-        def worker() -> Worker:
-            objects = activities(settings, policy, pool, environment.client, probes, keeper)
-            return make_worker(environment.client, objects)
 
-        yield World(
+@asynccontextmanager
+async def world_in(around: Surroundings, pool: Pool, policy_file: Path | None = None) -> AsyncIterator[World]:
+    """The same in surroundings that are there already; they are left as they were."""
+    client = around.environment.client
+    policy = PolicySource(policy_file)
+    settings = settings_for(around.inbox, around.slack)
+    await pool.execute(CUSTOMER)
+    await pool.execute(INTEGRATION)
+    async with ProbeClient(allow_private=True) as probes:
+
+        def objects() -> list[object]:
+            return activities(settings, policy, pool, client, probes, around.keeper)
+
+        made = World(
             pool=pool,
-            environment=environment,
-            client=environment.client,
-            inbox=mails,
-            slack=workspace,
+            environment=around.environment,
+            client=client,
+            inbox=around.inbox,
+            slack=around.slack,
             policy=policy,
             settings=settings,
             events=EventStore(pool, lambda: policy.current, load_catalogue()),
-            ring=Ring(environment.client, pool),
-            make_worker=worker,
+            ring=Ring(client, pool),
+            make_worker=lambda: make_worker(client, objects()),
+            objects=objects,
         )
+        try:
+            yield made
+        finally:
+            await _end_what_runs(made)
+            around.inbox.clear()
+            around.slack.clear()
+
+
+async def _end_what_runs(world: World) -> None:
+    """No workflow of this test may find the next test's worker."""
+    for row in await world.pool.fetch("select id from incidents"):
+        try:
+            await (await world.handle(row["id"])).terminate("the test is over")
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+
+def settings_for(mails: Inbox, workspace: SlackServer) -> Settings:
+    return Settings(
+        database_url="unused: the pool is given",
+        secret_key=SecretStr(SECRET_KEY),
+        public_url="https://relink.example",
+        smtp_url=SecretStr(mails.smtp_url),
+        email_from="Acme Integrations <integrations@acme.example>",
+        product_name="Acme",
+        encryption_keys=SecretStr(ENCRYPTION_KEYS),
+        slack_bot_token=SecretStr(workspace.token),
+        slack_api_url=workspace.api_url,
+    )
 
 
 async def give_monitor(pool: Pool, monitor: dict[str, Any]) -> None:

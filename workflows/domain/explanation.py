@@ -83,7 +83,9 @@ def explain(
     def plain(text: str) -> str:
         for place, where in places.items():
             text = text.replace("{" + place + "}", where)
-        return text.replace("{provider}", name)
+        begins_with_name = text.startswith("{provider}")
+        text = text.replace("{provider}", name)
+        return text[:1].upper() + text[1:] if begins_with_name else text
 
     def lines(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(plain(text) for text in texts)
@@ -110,6 +112,8 @@ def _layers(verdict: Verdict, rule: Rule | None, playbook: Playbook | None, cata
         yield playbook.texts.get(f"{verdict.category}/{verdict.who}", Texts())
         if usual:
             yield playbook.texts.get(verdict.category, Texts())
+    if verdict.reconnect:
+        yield category.reconnecting.get(verdict.who, Texts())
     yield category.by_who.get(verdict.who, Texts())
     # What was written for another who still tells the cause, but not what to do about it.
     yield (

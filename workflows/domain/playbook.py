@@ -238,6 +238,7 @@ class CategoryDefaults(_Strict):
     reconnect: bool = False
     texts: Texts
     by_who: Mapping[WhoFixes, Texts] = {}
+    reconnecting: Mapping[WhoFixes, Texts] = {}  # where that person also has to connect again
 
 
 class CommonTexts(_Strict):

@@ -1,0 +1,154 @@
+"""Commands that read and write what is stored: keys, customers, integrations, incidents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from cyclopts import App, Parameter
+
+from activities.db.customers import CustomerStore, UnknownCustomerError
+from activities.db.integrations import IntegrationRefusedError, IntegrationStore
+from activities.db.keys import ApiKey, KeyStore
+from activities.db.pool import create_pool
+from activities.secrets import SecretBox
+from activities.settings import Settings
+from starter.commands.output import console, print_json, print_rows
+from starter.importing import ImportRefusedError, read_customers, read_integrations
+from starter.ring import Ring
+from starter.temporal import connect
+
+keys = App(name="keys", help="Keys of the HTTP API.")
+customers = App(name="customers", help="Customers and their people.")
+integrations = App(name="integrations", help="Customers' integrations.")
+
+
+class CommandError(Exception):
+    """The command can't do it; the message says why and what to do."""
+
+
+def register(app: App) -> None:
+    """Adds these commands."""
+    for commands in (keys, customers, integrations):
+        app.command(commands)
+
+
+@keys.command(name="create")
+async def create_key(
+    name: str,
+    *,
+    scope: Annotated[list[str], Parameter(negative=())],
+    customer: str | None = None,
+    json: bool = False,
+) -> None:
+    """Make a key and show it, once.
+
+    Parameters
+    ----------
+    name
+        What it is for; shown in lists.
+    scope
+        events, callbacks, read, operate or admin; repeatable.
+    customer
+        External id of the one customer that the key may see.
+    """
+    settings = Settings.load("database_url")
+    async with create_pool(str(settings.database_url), size=1) as pool:
+        try:
+            made, key = await KeyStore(pool).create(name, scope, customer)
+        except UnknownCustomerError:
+            raise CommandError(f"--customer: there is no customer {customer!r}; import or PUT it first") from None
+        except ValueError as error:
+            raise CommandError(f"--scope: {error}") from None
+    if json:
+        print_json({**_shown(made), "key": key})
+    else:
+        console.print(f"Key [bold]{made.name}[/bold] with {', '.join(sorted(made.scopes))}. It is shown only now:")
+        console.print(key, markup=False, highlight=False)
+
+
+@keys.command(name="list")
+async def list_keys(*, json: bool = False) -> None:
+    """List all keys, without the keys themselves."""
+    settings = Settings.load("database_url")
+    async with create_pool(str(settings.database_url), size=1) as pool:
+        found = [
+            {**_shown(key), "created_at": key.created_at, "revoked_at": key.revoked_at}
+            for key in await KeyStore(pool).list()
+        ]
+    if json:
+        print_json({"items": found, "next_cursor": None})
+    else:
+        print_rows(found, "id", "name", "scopes", "customer", "created_at", "revoked_at")
+
+
+@keys.command(name="revoke")
+async def revoke_key(key: UUID, *, json: bool = False) -> None:
+    """Take a key back, by its id; refused everywhere within five seconds."""
+    settings = Settings.load("database_url")
+    async with create_pool(str(settings.database_url), size=1) as pool:
+        if not await KeyStore(pool).revoke(key):
+            raise CommandError(f"there is no key {key}, or not any more; `relink keys list` shows them")
+    if json:
+        print_json({"id": key, "revoked": True})
+    else:
+        console.print("Revoked.")
+
+
+@customers.command(name="import")
+async def import_customers(file: Path, *, json: bool = False) -> None:
+    """Store the customers of FILE (CSV, JSON or JSON lines): all of them, or none if one is wrong."""
+    settings = Settings.load("database_url")
+    try:
+        records = read_customers(file)
+    except ImportRefusedError as error:
+        raise CommandError(str(error)) from None
+    async with create_pool(str(settings.database_url), size=1) as pool:
+        created = [(await CustomerStore(pool).put(record.names[0], record.body))[1] for record in records]
+    _report(created, "customers", json=json)
+
+
+@integrations.command(name="import")
+async def import_integrations(file: Path, *, json: bool = False) -> None:
+    """Store the integrations of FILE (CSV, JSON or JSON lines): all of them, or none if one is wrong."""
+    settings = Settings.load("database_url")
+    sealing = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
+    try:
+        records = read_integrations(file)
+    except ImportRefusedError as error:
+        raise CommandError(str(error)) from None
+    created: list[bool] = []
+    bells: set[UUID] = set()
+    async with create_pool(str(settings.database_url), size=1) as pool:
+        owners = {}
+        for external_id in {record.names[0] for record in records}:
+            try:
+                owners[external_id] = await CustomerStore(pool).id_of(external_id)
+            except UnknownCustomerError:
+                raise CommandError(f"{file}: there is no customer {external_id!r}; nothing was imported") from None
+        store = IntegrationStore(pool, SecretBox(sealing))
+        for record in records:
+            external_id, type_, integration_id = record.names
+            try:
+                stored = await store.put(owners[external_id], type_, integration_id, record.body)
+            except IntegrationRefusedError as error:
+                place = f"{external_id}, {type_}, {integration_id}"
+                raise CommandError(f"{file}: {place}: {error.field}: {error.message}; stopped here") from None
+            created.append(stored.created)
+            bells |= stored.bells
+        if bells:
+            await Ring(await connect(lazy=True), pool).soon(bells)
+    _report(created, "integrations", json=json)
+
+
+def _report(created: list[bool], what: str, *, json: bool) -> None:
+    counts = {"created": sum(created), "updated": len(created) - sum(created)}
+    if json:
+        print_json(counts)
+    else:
+        console.print(f"{counts['created']} {what} created, {counts['updated']} updated.")
+
+
+def _shown(key: ApiKey) -> dict[str, object]:
+    return {"id": key.id, "name": key.name, "scopes": sorted(key.scopes), "customer": key.customer}
