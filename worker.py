@@ -158,7 +158,7 @@ async def _connected(stop: asyncio.Event) -> Client | None:
     while not stop.is_set():
         try:
             return await asyncio.wait_for(connect(), 10)
-        except (RuntimeError, TimeoutError) as error:
+        except (ConnectionError, TimeoutError) as error:
             _log.warning("waiting for Temporal", error=str(error)[:200])
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 2)

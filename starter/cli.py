@@ -19,7 +19,7 @@ from starter.commands import records, service, tools
 from starter.commands.output import complain
 
 EXPECTED = (SettingsError, PolicyError, SecretsError, MigrationError, records.CommandError)
-UNREACHABLE = (OSError, asyncpg.PostgresError, RPCError, RuntimeError, TimeoutError)
+UNREACHABLE = (OSError, asyncpg.PostgresError, RPCError, TimeoutError)
 
 app = App(
     name="relink",
@@ -48,7 +48,7 @@ def _run(arguments: list[str]) -> int:
         complain(str(error))
         return 1
     except UNREACHABLE as error:
-        complain(f"{type(error).__name__}: {error}. `relink doctor` says what is wrong.")
+        complain(f"{error or type(error).__name__}\n`relink doctor` looks at everything and says what to do.")
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130

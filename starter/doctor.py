@@ -75,7 +75,7 @@ async def _policy(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    async with create_pool(str(settings.database_url), size=1) as pool, pool.acquire() as connection:
+    async with create_pool(_database_url(settings), size=1) as pool, pool.acquire() as connection:
         if missing := await pending(connection):
             raise WrongError(f"{len(missing)} migrations are missing: run `relink migrate`")
         skew = (await connection.fetchval("select clock_timestamp()") - datetime.now(UTC)).total_seconds()
@@ -84,8 +84,14 @@ async def _database(settings: Settings) -> str:
     return f"reachable, up to date, clock within {abs(skew):.1f} s"
 
 
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise WrongError("RELINK_DATABASE_URL is not set")
+    return settings.database_url
+
+
 async def _deliveries(settings: Settings) -> str:
-    async with create_pool(str(settings.database_url), size=1) as pool:
+    async with create_pool(_database_url(settings), size=1) as pool:
         rows = await pool.fetch(
             "select status, count(*) from deliveries where status in ('unknown', 'failed') group by 1"
         )
@@ -123,7 +129,8 @@ async def _slack(settings: Settings) -> str:
 
 
 async def _smtp(settings: Settings) -> str:
-    assert settings.smtp_url is not None, "RELINK_SMTP_URL is not set"
+    if settings.smtp_url is None:
+        raise WrongError("RELINK_SMTP_URL is not set")
     server = SmtpServer.parse(settings.smtp_url.get_secret_value())
     async with server.client() as client:
         await client.noop()

@@ -9,11 +9,21 @@ from temporalio.envconfig import ClientConfig
 SEARCH_ATTRIBUTES = ("CustomerId", "IntegrationType", "Severity", "IncidentStatus")
 
 
+class TemporalUnreachableError(ConnectionError):
+    """There is no Temporal server at the address, or it does not let us in."""
+
+
 async def connect(*, lazy: bool = False) -> Client:
     """Connects as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … say; `lazy` defers it to the first call.
 
-    Raises RuntimeError if the server can't be reached.
+    Raises TemporalUnreachableError.
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", "localhost:7233")
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+    try:
+        return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+    except RuntimeError as error:
+        why = "connection refused" if "refused" in str(error) else str(error)[:200]
+        raise TemporalUnreachableError(
+            f"Temporal can't be reached at {config['target_host']} ({why}); see TEMPORAL_ADDRESS"
+        ) from None

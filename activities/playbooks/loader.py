@@ -30,9 +30,7 @@ def load_catalogue() -> Catalogue:
 def read_catalogue(directory: Path) -> Catalogue:
     """The catalogue in a directory. Raises CatalogueError naming the file and the key that is wrong."""
     common = _read(directory / COMMON, CommonTexts)
-    playbooks = {
-        path.stem: _read(path, Playbook) for path in sorted(directory.glob("*.yaml")) if path.name != COMMON
-    }
+    playbooks = {path.stem: _read(path, Playbook) for path in sorted(directory.glob("*.yaml")) if path.name != COMMON}
     try:
         return Catalogue.of(common, playbooks)
     except ValueError as error:
@@ -56,8 +54,6 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} is given twice", node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping

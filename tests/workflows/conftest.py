@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import pytest
 import pytest_asyncio
+from oidc_provider_mock import run_server_in_thread
 
 from activities.db.pool import Pool
-from tests.workflows.world import Surroundings, World, surroundings, temporal_with_time_skipping, world_in
+from tests.workflows.world import (
+    Account,
+    Surroundings,
+    World,
+    give_monitor,
+    surroundings,
+    temporal_with_time_skipping,
+    world_in,
+)
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -22,3 +33,21 @@ async def around(servers_folder: Path) -> AsyncIterator[Surroundings]:
 async def _world(pool: Pool, around: Surroundings) -> AsyncIterator[World]:
     async with world_in(around, pool) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[str]:
+    """The issuer address of an OAuth provider that nobody here wrote."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # it speaks plain HTTP
+        with run_server_in_thread() as server:
+            yield f"http://127.0.0.1:{server.server_port}"
+
+
+@pytest_asyncio.fixture
+async def account(provider: str, world: World) -> Account:
+    """A grant at the provider, watched by the integration's monitor."""
+    user = f"bob-{uuid4().hex[:8]}"
+    made = Account(provider, user)
+    await give_monitor(world.pool, await made.monitor())
+    return made

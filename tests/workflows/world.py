@@ -21,7 +21,11 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.db.events import EventStore, Outcome
+from activities.db.incidents import close, lock
+from activities.db.integrations import add_bell, add_hint
 from activities.db.pool import Pool
+from activities.db.sql import queries
+from activities.db.timeline import add_to_timeline
 from activities.events import Event
 from activities.playbooks import load_catalogue
 from activities.policy import PolicySource
@@ -35,7 +39,7 @@ from starter.embedded.temporal import binary
 from starter.ring import Ring
 from starter.schedules import RECONCILE, Keeper
 from worker import activities, make_worker
-from workflows.contracts import Bell, disconnection_workflow_id
+from workflows.contracts import Bell, Resolution, disconnection_workflow_id
 from workflows.domain.policy import Policy
 
 ENCRYPTION_KEYS = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -190,6 +194,33 @@ class World:
             incident,
         )
         return [row["kind"] for row in rows]
+
+    async def hint(self, incident: UUID, kind: str = "callback") -> None:
+        """Somebody says that it works again: the product's server by a callback, or a person."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await lock(connection, incident)
+            await add_hint(connection, incident, kind, "somebody")
+        await self.ring.incident(incident)
+
+    async def close_by_hand(self, incident: UUID, resolution: Resolution) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            await close(connection, *await lock(connection, incident), resolution, actor="operator")
+            await add_bell(connection, incident, Bell.CLOSED)
+        await self.ring.incident(incident)
+
+    async def acknowledge(self, incident: UUID) -> None:
+        await self._mark(incident, "acknowledge", "maria@vendor.example", bell=Bell.ACKNOWLEDGED)
+
+    async def snooze(self, incident: UUID, until: datetime) -> None:
+        await self._mark(incident, "snooze", until, bell=Bell.SNOOZED)
+
+    async def _mark(self, incident: UUID, statement: str, argument: Any, *, bell: Bell) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            await lock(connection, incident)
+            await connection.execute(queries("incidents")[statement], incident, argument)
+            await add_to_timeline(connection, incident, bell, "operator")
+            await add_bell(connection, incident, bell)
+        await self.ring.incident(incident)
 
     async def ring_bell(self, incident: UUID, bell: Bell) -> None:
         row = await self.row(incident)
@@ -377,6 +408,33 @@ async def give_monitor(pool: Pool, monitor: dict[str, Any]) -> None:
 def ago(**span: float) -> str:
     """A time in the past, as events carry it."""
     return (datetime.now(UTC) - timedelta(**span)).isoformat()
+
+
+@dataclass(frozen=True)
+class Account:
+    """One user's grant at oidc-provider-mock."""
+
+    issuer: str
+    user: str
+
+    async def monitor(self) -> dict[str, Any]:
+        """A monitor that refreshes a fresh grant of this user."""
+        return {
+            "kind": "oauth2",
+            "token_url": f"{self.issuer}/oauth2/token",
+            "client_id": "relink",
+            "client_secret": "secret",
+            "refresh_token": await grant(self.issuer, self.user),
+        }
+
+    async def revoke(self) -> None:
+        """The customer takes the grant back."""
+        async with httpx.AsyncClient(base_url=self.issuer) as http:
+            (await http.post(f"/users/{self.user}/revoke-tokens")).raise_for_status()
+
+    async def reconnect(self, pool: Pool) -> None:
+        """The customer authorises again, and the product stores the new token."""
+        await give_monitor(pool, await self.monitor())
 
 
 async def grant(issuer: str, user: str = "bob") -> str:

@@ -54,6 +54,16 @@ class Diagnosis(BaseModel):
         """Rate limits never count as a failure in a row."""
         return self.category is Category.RATE_LIMITED
 
+    def worded_for(self, product_name: str) -> Diagnosis:
+        """With the product's name in every text; nothing else in them is a placeholder."""
+
+        def filled(value: object) -> object:
+            if isinstance(value, tuple):
+                return tuple(filled(line) for line in value)
+            return value.replace("{product_name}", product_name) if type(value) is str else value
+
+        return self.model_copy(update={name: filled(value) for name, value in self})
+
     @property
     def is_terminal(self) -> bool:
         """Waiting does not help: one confirmation is enough."""

@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 BODY_CAP = (
     64_000  # characters that are looked at; a longer body is an HTML page or an attack, and its start tells which
@@ -37,17 +38,22 @@ class Surface(StrEnum):
     NETWORK = "network"
 
 
+def _as_text(body: object) -> object:
+    """A body that was handed over as JSON instead of as its text means the same."""
+    return json.dumps(body, ensure_ascii=False) if isinstance(body, dict | list) else body
+
+
 class Failure(BaseModel):
     """One failed call as the product, a probe or `relink diagnose` saw it. All of it is untrusted."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
 
     provider: str | None = None
     surface: Surface | None = None
     http_status: int | None = None
     error_code: str | None = None
     error_description: str | None = None
-    body: str | None = None
+    body: Annotated[str | None, BeforeValidator(_as_text)] = None
 
 
 @dataclass(frozen=True, slots=True)

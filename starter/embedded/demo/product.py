@@ -107,10 +107,13 @@ class Product:
             return PlainTextResponse("This authorisation was not started here.", 400)
         callback = f"{self.url}{CALLBACK_PATH}"
         code = request.query_params.get("code", "")
-        granted = await self._token({"grant_type": "authorization_code", "code": code, "redirect_uri": callback})
-        self.refresh_token = granted.raise_for_status().json()["refresh_token"]
-        (await self.register()).raise_for_status()
-        (await self.relink.post("/v1/callbacks/reconnected", json=IDENTITY)).raise_for_status()
+        try:
+            granted = await self._token({"grant_type": "authorization_code", "code": code, "redirect_uri": callback})
+            self.refresh_token = granted.raise_for_status().json()["refresh_token"]
+            (await self.register()).raise_for_status()
+            (await self.relink.post("/v1/callbacks/reconnected", json=IDENTITY)).raise_for_status()
+        except httpx.HTTPStatusError as refused:
+            return PlainTextResponse(f"{refused}\n{refused.response.text}", 502)
         return RedirectResponse(return_url, 303) if return_url else PlainTextResponse("Connected.")
 
     async def _token(self, form: dict[str, str]) -> httpx.Response:
