@@ -19,6 +19,12 @@ from starter.embedded.postgres import FAST_OPTIONS, PostgresServer, postgres
 TEMPLATE = "relink_template"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Warnings are errors, but those of a test peer about its own libraries are not ours to mend."""
+    for module in ("authlib", "oidc_provider_mock"):
+        config.addinivalue_line("filterwarnings", f"ignore::DeprecationWarning:{module}")
+
+
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
     """Where the servers of this run keep their data; other system users may enter it."""

@@ -1,10 +1,207 @@
-"""What a person decides about an incident: a fact first, then a bell."""
+"""What a person decides about an incident, from the API, Slack or a page: a fact first, then a bell."""
 
 from __future__ import annotations
 
-from activities.db.pool import Pool
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from activities.customers import ContactWrite
+from activities.db.customers import add_contact
+from activities.db.incidents import UnknownIncidentError, close, lock
+from activities.db.integrations import add_bell, add_hint
+from activities.db.ledger import CUSTOMER, TECH_CALL, Intent, intend, intend_note
+from activities.db.pool import Connection, Pool
+from activities.db.sql import queries
+from activities.db.timeline import add_to_timeline
+from workflows.contracts import Bell, Resolution, Status
+from workflows.domain.policy import Policy, Severity
+
+_SQL = queries("actions")
+_DOUBLE_CLICK = timedelta(seconds=60)
+MOST_SNOOZED = timedelta(days=30)
+
+Recipient: TypeAlias = UUID | ContactWrite | None
+"""A technical contact by id, one to be added, or None for the first with an address."""
+
+
+class ActionRefusedError(Exception):
+    """It can't be done: 409 as things stand, or 422 as it was asked; `field` says where, the message what to do."""
+
+    def __init__(self, status: Literal[409, 422], message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.status, self.field, self.message = status, field, message
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A locked incident that is not over, and who acts on it."""
+
+    connection: Connection
+    health: asyncpg.Record
+    row: asyncpg.Record
+    by: str
+    person: UUID | None
+
+    @property
+    def id(self) -> UUID:
+        incident: UUID = self.row["id"]
+        return incident
+
+    @property
+    def actor(self) -> str:
+        """For the timeline, which never holds names or addresses."""
+        return f"person:{self.person}" if self.person else "operator"
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.model_validate(self.row["policy"])
+
+    async def record(self, kind: str, bell: Bell, **details: Any) -> None:
+        await add_to_timeline(self.connection, self.id, kind, self.actor, **details)
+        await add_bell(self.connection, self.id, bell)
+
+    async def note(self, kind: str, ordinal: object, **details: Any) -> None:
+        by = {"by_person": self.person} if self.person else {}
+        await intend_note(self.connection, self.id, kind, ordinal, **by, **details)
 
 
 class Actions:
+    """Each is one transaction and returns whether it changed anything; then the incident is to be rung.
+
+    `by` is who acts, as they call themselves; `only` limits which customer's incidents may be named.
+    All raise UnknownIncidentError, and ActionRefusedError (409) if the incident is over.
+    """
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    async def acknowledge(self, incident: UUID, by: str, only: UUID | None = None) -> bool:
+        """Somebody is on it: escalation pauses. The first one counts, until it has expired."""
+        async with self._case(incident, by, only) as case:
+            row = case.row
+            if row["acknowledged_at"] is not None and row["acknowledged_at"] != row["ack_expired_at"]:
+                return False
+            await case.connection.execute(queries("incidents")["acknowledge"], incident, by)
+            ladder = case.policy.ladder(Severity(row["severity"]))
+            until = {"until": datetime.now(UTC) + ladder.ack_timeout} if ladder.steps else {}
+            await case.record("acknowledged", Bell.ACKNOWLEDGED)
+            await case.note("acknowledged", _moment(), **until)
+            return True
+
+    async def snooze(self, incident: UUID, by: str, until: datetime, only: UUID | None = None) -> bool:
+        """Nobody is escalated to or reminded before that time (aware, later than now, at most 30 days ahead).
+
+        A later snooze replaces an earlier one. Raises ActionRefusedError (422) for another time.
+        """
+        now = datetime.now(UTC)
+        if not now < until <= now + MOST_SNOOZED:
+            raise ActionRefusedError(422, "give a time in the future, at most 30 days ahead", "until")
+        async with self._case(incident, by, only) as case:
+            if case.row["snoozed_until"] == until:
+                return False
+            await case.connection.execute(queries("incidents")["snooze"], incident, until)
+            await case.record("snoozed", Bell.SNOOZED, until=until)
+            await case.note("snoozed", _moment(), until=until)
+            return True
+
+    async def report_fixed(self, incident: UUID, by: str, only: UUID | None = None) -> bool:
+        """A person's word starts a verification; it closes nothing."""
+        async with self._case(incident, by, only) as case:
+            return await add_hint(case.connection, case.row, "person", case.actor)
+
+    async def close(
+        self, incident: UUID, by: str, resolution: Resolution, note: str | None = None, only: UUID | None = None
+    ) -> bool:
+        """By hand, as no_longer_used or false_alarm: from any state, at once."""
+        async with self._case(incident, by, only) as case:
+            await close(case.connection, case.health, case.row, resolution, actor=case.actor, by=by, note=note)
+            await add_bell(case.connection, incident, Bell.CLOSED)
+            return True
+
+    async def send_fix_instructions(
+        self, incident: UUID, by: str, to: Recipient = None, only: UUID | None = None
+    ) -> bool:
+        """Mails the fix to a technical contact, once more if it was mailed before; a double click is one.
+
+        Raises ActionRefusedError (422) if there is no such contact, or none at all.
+        """
+        async with self._case(incident, by, only) as case:
+            contact = await _mail(case, CUSTOMER, to)
+            if contact is None:
+                return False
+            await case.record("fix_instructions_requested", Bell.MESSAGE_REQUESTED, person=contact)
+            await case.note("mail_sent", f"{contact}/{_moment()}", person=contact)
+            return True
+
+    async def schedule_tech_call(self, incident: UUID, by: str, to: Recipient = None, only: UUID | None = None) -> bool:
+        """Offers a technical contact a call by mail. Raises ActionRefusedError as `send_fix_instructions` does."""
+        async with self._case(incident, by, only) as case:
+            contact = await _mail(case, TECH_CALL, to)
+            if contact is None:
+                return False
+            booking = bool(case.policy.people.booking_url)
+            await case.record("tech_call_requested", Bell.MESSAGE_REQUESTED, person=contact)
+            await case.note("tech_call_requested", f"{contact}/{_moment()}", person=contact, booking=booking)
+            return True
+
+    @asynccontextmanager
+    async def _case(self, incident: UUID, by: str, only: UUID | None) -> AsyncIterator[_Case]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            health, row = await lock(connection, incident)
+            if only is not None and row["customer_id"] != only:
+                raise UnknownIncidentError(str(incident))
+            if row["status"] in {Status.CLOSED, Status.CANCELLED}:
+                raise ActionRefusedError(409, f"the incident is over: {row['status']} ({row['resolution']})")
+            person = await connection.fetchval(_SQL["person_named"], row["customer_id"], by.strip().lower())
+            yield _Case(connection, health, row, by, person)
+
+
+async def contacts_of(connection: Connection | Pool, customer: UUID) -> list[asyncpg.Record]:
+    """The technical contacts who have an address, in order of preference: id, name, email."""
+    return await connection.fetch(_SQL["contacts"], customer)
+
+
+async def _mail(case: _Case, template: str, to: Recipient) -> UUID | None:
+    """Intends a mail to a contact and returns who that is; None if they are being told the same just now."""
+    if case.row["status"] == Status.RECOVERING:
+        raise ActionRefusedError(409, "the connection works again and only has to hold; there is nothing to mail")
+    contact, address = await _recipient(case, to)
+    before = await case.connection.fetchrow(_SQL["told_before"], case.id, template, contact, _DOUBLE_CLICK)
+    assert before is not None  # an aggregate always has a row
+    if before["just_now"]:
+        return None
+    # The first has the key that the workflow's own first mail would have, so that the two are one.
+    ordinal = f"again{before['count']}" if before["count"] else ""
+    await intend(case.connection, Intent(case.id, "email", template, "technical_contact", address, contact, ordinal))
+    return contact
+
+
+async def _recipient(case: _Case, to: Recipient) -> tuple[UUID, str]:
+    customer = case.row["customer_id"]
+    if isinstance(to, ContactWrite):
+        if to.email is None:
+            raise ActionRefusedError(422, "give the contact's email", "contact.email")
+        return await add_contact(case.connection, customer, to), to.email
+    contacts = await contacts_of(case.connection, customer)
+    chosen = next((c for c in contacts if to in {None, c["id"]}), None)
+    if chosen is not None:
+        return chosen["id"], chosen["email"]
+    if to is not None:
+        raise ActionRefusedError(422, "this customer has no technical contact of this id with an address", "contact_id")
+    raise ActionRefusedError(
+        422,
+        'this customer has no technical contact with an address: give one here, {"contact": {"email": …, "name": …}}, '
+        "or in technical_contacts of PUT /v1/customers/{external_id}",
+        "contact",
+    )
+
+
+def _moment() -> int:
+    """Tells two decisions of the same kind apart."""
+    return int(datetime.now(UTC).timestamp())

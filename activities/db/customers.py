@@ -104,6 +104,18 @@ def contact_row(position: int, contact: ContactWrite) -> _Wanted:
     )
 
 
+async def add_contact(connection: Connection, customer: UUID, contact: ContactWrite) -> UUID:
+    """Adds a technical contact behind the others, unless there is one of this address; returns who that is."""
+    await connection.execute(_SQL["lock_people"], customer)
+    known: UUID | None = await connection.fetchval(_SQL["contact_at"], customer, contact.email)
+    if known is not None:
+        await connection.execute(_SQL["bring_back_contact"], known, contact.name)
+        return known
+    position = await connection.fetchval(_SQL["next_position"], customer)
+    added: UUID = await connection.fetchval(_SQL["add_person"], customer, *contact_row(position, contact).columns)
+    return added
+
+
 async def _put_people(connection: Connection, customer: UUID, wanted: list[_Wanted]) -> None:
     known = await connection.fetch(_SQL["people"], customer)
     matched: dict[UUID, _Wanted] = {}

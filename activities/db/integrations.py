@@ -16,7 +16,7 @@ from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from activities.probes.monitor import MissingSecretError, part
 from activities.secrets import SecretBox, SecretsError
-from workflows.contracts import Bell, Resolution
+from workflows.contracts import Bell, Resolution, Status
 
 _SQL = queries("integrations")
 _OPERATOR = "operator"
@@ -134,20 +134,26 @@ async def add_bell(connection: Connection, incident: UUID, bell: Bell) -> None:
     await connection.execute(queries("events")["add_doorbell"], incident, bell)
 
 
-async def add_hint(connection: Connection, incident: UUID, kind: str, actor: str) -> None:
-    """Says that the connection may work again, on an incident that is locked; a check follows."""
-    await connection.execute(queries("incidents")["hint"], incident, kind)
-    await add_to_timeline(connection, incident, "recovery_hinted", actor, hint=kind)
-    await add_bell(connection, incident, Bell.RECONNECTED)
+async def add_hint(connection: Connection, incident: asyncpg.Record, kind: str, actor: str) -> bool:
+    """Says that the connection of a locked incident may work again; a check follows.
+
+    False if there is nothing to check: it is recovering already, or a hint of this kind is still to be followed up.
+    """
+    waiting = incident["hint_seq"] > incident["checked_seq"] and incident["hint_kind"] == kind
+    if incident["status"] != Status.OPEN or waiting:
+        return False
+    await connection.execute(queries("incidents")["hint"], incident["id"], kind)
+    await add_to_timeline(connection, incident["id"], "recovery_hinted", actor, hint=kind)
+    await add_bell(connection, incident["id"], Bell.RECONNECTED)
+    return True
 
 
 async def _hint_at_new_secrets(connection: Connection, integration: UUID) -> set[UUID]:
     incident: UUID | None = await connection.fetchval(_SQL["open_incident"], integration)
     if incident is None:
         return set()
-    await lock(connection, incident)
-    await add_hint(connection, incident, "callback", _OPERATOR)
-    return {incident}
+    _, row = await lock(connection, incident)
+    return {incident} if await add_hint(connection, row, "callback", _OPERATOR) else set()
 
 
 def _choose(rows: Sequence[asyncpg.Record], integration_id: str) -> asyncpg.Record | None:

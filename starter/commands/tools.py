@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +19,8 @@ from activities.probes.check import Prober
 from activities.probes.http import ProbeClient
 from activities.secrets import SecretBox
 from activities.settings import Settings
-from starter.commands.output import console, print_json, print_rows
+from starter.commands.output import complain, console, print_json, print_rows
+from starter.diagnosing import DEFAULT_PRODUCT, diagnose_batch, diagnose_one
 from starter.doctor import examine
 from starter.previewing import preview
 from starter.temporal import connect
@@ -30,10 +33,57 @@ templates = App(name="templates", help="The words and layouts of messages and pa
 
 def register(app: App) -> None:
     """Adds these commands."""
-    for command in (probe, doctor, replay):
+    for command in (diagnose, probe, doctor, replay):
         app.command(command)
     templates.command(preview_templates, name="preview")
     app.command(templates)
+
+
+def diagnose(
+    *,
+    batch: Path | None = None,
+    provider: str | None = None,
+    surface: str | None = None,
+    http_status: int | None = None,
+    error_code: str | None = None,
+    error_description: str | None = None,
+    body: str | None = None,
+    json: bool = False,
+) -> int:
+    """Say what a failure means, who fixes it and how. Needs no settings.
+
+    Parameters
+    ----------
+    batch
+        A file of JSON lines, or - for standard input; answers with one JSON line each, in order.
+    surface
+        token_endpoint, rest_api, webhook, saml, oidc or network.
+    """
+    given = {
+        "provider": provider,
+        "surface": surface,
+        "http_status": http_status,
+        "error_code": error_code,
+        "error_description": error_description,
+        "body": body,
+    }
+    product_name = os.environ.get("RELINK_PRODUCT_NAME") or DEFAULT_PRODUCT
+    if batch is None:
+        answer = diagnose_one(**given, as_json=json, product_name=product_name)  # type: ignore[arg-type]  # by name
+        sys.stdout.write(answer.text + "\n")
+        return answer.exit_code
+    if any(value is not None for value in given.values()):
+        complain("--batch stands alone: the failures are in the file")
+        return 2
+    if str(batch) != "-" and not batch.is_file():
+        complain(f"--batch: there is no file {batch}")
+        return 2
+    all_read = True
+    with sys.stdin if str(batch) == "-" else batch.open(encoding="utf-8", errors="replace") as lines:
+        for line, was_read in diagnose_batch(lines, product_name):
+            sys.stdout.write(line + "\n")
+            all_read = all_read and was_read
+    return 0 if all_read else 1
 
 
 async def probe(integration: UUID, *, json: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""The words of a diagnosis: a cause, told to a CSM and to the customer (FR-2.2, FR-2.3, FR-3.1, PRD-101 §5.1 and §5.2)."""
+"""The words of a diagnosis: one cause, told to a CSM and to the customer (FR-2.2, FR-2.3, FR-3.1; PRD-101 §5.1, §5.2)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from workflows.domain.playbook import (
 )
 
 _ACRONYMS = {
-    "ai", "api", "aws", "crm", "csv", "db", "edi", "erp", "ftp", "hr", "hris", "http", "https", "id", "imap", "it", "jwt",
-    "ldap", "oidc", "rest", "saml", "scim", "sdk", "sftp", "smtp", "soap", "sql", "sso", "tls", "url", "xml",
+    "ai", "api", "aws", "crm", "csv", "db", "edi", "erp", "ftp", "hr", "hris", "http", "https", "id", "imap", "it",
+    "jwt", "ldap", "oidc", "rest", "saml", "scim", "sdk", "sftp", "smtp", "soap", "sql", "sso", "tls", "url", "xml",
 }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ class Failure(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the rules are matched against. `codes` are in the form of `code_key`; `text` is lower case, single-spaced."""
+    """What rules are matched against. `codes` are in the form of `code_key`; `text` is lower case and single-spaced."""
 
     surface: Surface
     status: int | None
@@ -83,7 +83,8 @@ _TOKEN = re.compile(
     r"|E[A-Z]{4,20}|EAI_[A-Z]{4,12}|E\d{7})\b"
 )
 _STATUS_IN_TEXT = (
-    re.compile(r"(?:status[ _]?(?:code)?|http(?:/\d(?:\.\d)?)?|response(?: code)?|error)[ =:'\"(]{1,4}([1-5]\d\d)(?!\d)"),
+    re.compile(r"(?:status[ _]?(?:code)?|http(?:/\d(?:\.\d)?)?|response(?: code)?|error)[ =:'\"(]{1,4}([1-5]\d\d)"
+               r"(?!\d)"),
     re.compile(r"^[^a-z0-9]{0,3}([45]\d\d)\b(?!\.)"),
     re.compile(r"\b([45]\d\d) (?:client error|server error|unauthorized|forbidden|bad request|not found|too many|gone"
                r"|internal server|bad gateway|service unavailable|gateway time)"),

@@ -1,7 +1,6 @@
 """The rule language of the provider playbooks: what a rule may ask, what it concludes, which words go with it.
 
-The playbooks themselves are data (`activities/playbooks/*.yaml`). A rule's phrases are not regular expressions: a phrase
-is literal words, `(one|of|these)`, `(optional )?`, `#` for a digit, and `...` for up to 80 characters between, so that no rule can be slow on hostile text.
+The playbooks themselves are data: `activities/playbooks/*.yaml`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from workflows.domain.failure_body import Evidence, Surface, code_key
+from workflows.domain.phrase import Phrase, compile_phrase
 
 
 class Category(StrEnum):
@@ -63,51 +63,6 @@ class WhoFixes(StrEnum):
     @property
     def is_customer(self) -> bool:
         return self in (WhoFixes.CUSTOMER_USER, WhoFixes.CUSTOMER_ADMIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """A compiled phrase. `anchor` is its longest literal word, if any: its absence rules the phrase out at the speed of `in`."""
-
-    source: str
-    anchor: str
-    pattern: re.Pattern[str]
-
-    def found_in(self, text: str) -> bool:
-        return self.anchor in text and self.pattern.search(text) is not None
-
-
-_WORD_START = "(?<![a-z0-9])"
-_PIECE = re.compile(r"\.\.\.|\([^()]+\)\??|[^().]+|.")
-
-
-def compile_phrase(source: object) -> Phrase:
-    """Raises ValueError on anything but words, `(a|b)` and `...`. Matching is at most linear in text times 80 per gap."""
-    if isinstance(source, Phrase):
-        return source
-    if not isinstance(source, str) or len(source.strip()) < 3:
-        raise ValueError("a phrase is a text of at least three characters")
-    if source.count("...") > 2 or re.search(r"[\\*+\[\]^$]|(?<!\))\?|\([^()]*$", source):
-        raise ValueError(f"{source!r}: a phrase has words, (a|b), (optional )? and at most two ... gaps")
-    source = " ".join(source.casefold().split())
-    parts: list[str] = []
-    literals: list[str] = []
-    for piece in _PIECE.findall(re.sub(r" ?\.\.\. ?", "...", source)):
-        if piece == "...":
-            parts.append("[^|]{0,80}?" + _WORD_START)  # a bar parts the messages of one failure
-        elif piece.startswith("(") and piece.rstrip("?").endswith(")"):
-            options = piece.rstrip("?")[1:-1].split("|")
-            parts.append("(?:" + "|".join(map(_literal, options)) + ")" + ("?" if piece.endswith("?") else ""))
-        else:
-            parts.append(_literal(piece))
-            literals.extend(re.split(r"[ _#-]", piece))
-    anchor = max(literals, key=len, default="")
-    start = _WORD_START if source[0].isalnum() or source[0] == "(" else ""
-    return Phrase(source, anchor, re.compile(start + "".join(parts)))
-
-
-def _literal(text: str) -> str:
-    return re.sub(r"\\?[ _]|\\-", "[ _-]", re.escape(text)).replace(r"\#", r"\d")
 
 
 def _as_tuple(value: object) -> object:

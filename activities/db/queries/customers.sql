@@ -15,6 +15,7 @@ from people where customer_id = $1 order by removed_at nulls first, position, id
 -- name: add_person
 insert into people (customer_id, role, position, name, email, slack_user_id, title, timezone, locale)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+returning id
 
 -- name: update_person
 update people set role = $3, position = $4, name = $5, email = $6, slack_user_id = $7, title = $8, timezone = $9,
@@ -38,3 +39,16 @@ select c.id, c.external_id, c.name, c.arr, least(greatest(c.health_score, 0), 10
 from customers c
 where ($1::uuid is null or c.id = $1) and ($2::text is null or c.external_id > $2)
 order by c.external_id limit $3
+
+-- name: lock_people
+select from customers where id = $1 for no key update
+
+-- name: contact_at
+select id from people where customer_id = $1 and role = 'technical_contact' and lower(email) = lower($2)
+order by removed_at nulls first, position limit 1
+
+-- name: bring_back_contact
+update people set removed_at = null, updated_at = now(), name = coalesce(name, $2) where id = $1
+
+-- name: next_position
+select coalesce(max(position) + 1, 0) from people where customer_id = $1 and role = 'technical_contact' and removed_at is null

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -92,6 +92,7 @@ class Story:
         if refused.status_code != 400 or refused.json().get("error") != "invalid_grant":
             raise NotSeenError(f"The refused refresh was not seen: the provider answered {refused.status_code}.")
         self.teller.tell("revoked", "the provider revoked the token: its next refresh got 400 invalid_grant")
+        reported_at = datetime.now(UTC)
         accepted = (await self.product.report(refused)).raise_for_status().json()
         incident = accepted["results"][0]["incident"]
         if incident is None:
@@ -99,13 +100,12 @@ class Story:
         self.incident = UUID(incident)
         row = await self.see.row(
             "The detected incident",
-            "select i.number, i.status, i.detected_at - e.occurred_at as took, h.status as health, i.category"
-            " from incidents i join integration_events e on e.incident_id = i.id"
+            "select i.number, i.category, i.detected_at, h.status as health from incidents i"
             " join integration_health h on h.id = i.integration_health_id where i.id = $1",
             self.incident,
         )
         what = f"incident {row['number']}, {row['category']}: integration {row['health']}"
-        self.teller.tell("detected", f"{what}, {_ms(row['took'])} after the product's event")
+        self.teller.tell("detected", f"{what}, {_ms(row['detected_at'] - reported_at)} after the report")
 
     async def _people_learn_of_it(self) -> None:
         signal = await self.see.row(
@@ -252,7 +252,7 @@ class Story:
         answer = await self.see.web.post(consent_url, data={"sub": PERSON}, follow_redirects=True)
         if answer.status_code != 200 or not self.product.refresh_token:
             raise NotSeenError(
-                f"The way back from the consent page was not seen: {answer.url} gave {answer.status_code}."
+                f"The way back from the consent page was not seen: {answer.status_code} {answer.text[:300]}"
             )
         return answer
 

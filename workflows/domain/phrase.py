@@ -1,0 +1,56 @@
+"""Phrases: the only patterns a playbook may use, so that no rule can be slow on hostile text.
+
+A phrase is literal words, `(one|of|these)`, `(optional )?`, `#` for a digit, and at most two `...` for up to 80 characters
+in between. A blank also matches a hyphen or an underscore. It begins at the start of a word and may end inside one, so that
+`throttl` is not needed twice. Text is expected in lower case, single-spaced.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A compiled phrase. `anchor` is its longest literal word, if any: its absence rules the phrase out at little cost."""
+
+    source: str
+    anchor: str
+    pattern: re.Pattern[str]
+
+    def found_in(self, text: str) -> bool:
+        return self.anchor in text and self.pattern.search(text) is not None
+
+
+_WORD_START = "(?<![a-z0-9])"
+_PIECE = re.compile(r"\.\.\.|\([^()]+\)\??|[^().]+|.")
+
+
+def compile_phrase(source: object) -> Phrase:
+    """Raises ValueError, saying what is wrong, on anything that is not a phrase."""
+    if isinstance(source, Phrase):
+        return source
+    if not isinstance(source, str) or len(source.strip()) < 3:
+        raise ValueError("a phrase is a text of at least three characters")
+    if source.count("...") > 2 or re.search(r"[\\*+\[\]^$]|(?<!\))\?|\([^()]*$", source):
+        raise ValueError(f"{source!r}: a phrase has words, (a|b), (optional )? and at most two ... gaps")
+    source = " ".join(source.casefold().split())
+    parts: list[str] = []
+    literals: list[str] = []
+    for piece in _PIECE.findall(re.sub(r" ?\.\.\. ?", "...", source)):
+        if piece == "...":
+            parts.append("[^|]{0,80}?" + _WORD_START)  # a bar parts the messages of one failure
+        elif piece.startswith("(") and piece.rstrip("?").endswith(")"):
+            options = piece.rstrip("?")[1:-1].split("|")
+            parts.append("(?:" + "|".join(map(_literal, options)) + ")" + ("?" if piece.endswith("?") else ""))
+        else:
+            parts.append(_literal(piece))
+            literals.extend(re.split(r"[ _#-]", piece))
+    anchor = max(literals, key=len, default="")
+    start = _WORD_START if source[0].isalnum() or source[0] == "(" else ""
+    return Phrase(source, anchor, re.compile(start + "".join(parts)))
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"\\?[ _]|\\-", "[ _-]", re.escape(text)).replace(r"\#", r"\d")
