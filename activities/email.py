@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
@@ -20,6 +21,7 @@ from activities.db.ledger import (
     CUSTOMER,
     ENGINEERING,
     ESCALATION,
+    FIRST_NOTICES,
     NOTE,
     REMINDER,
     TECH_CALL,
@@ -36,7 +38,6 @@ from workflows.domain.policy import Policy
 SMTP_TIMEOUT = 8  # seconds an SMTP command may take; below an activity's start-to-close
 GIVE_UP_AFTER = timedelta(hours=12)
 _BACKOFF = (5, 15, 30, 60, 120, 300)  # seconds between attempts at one mail
-_RESENT_ONCE = {ALERT, CUSTOMER, ENGINEERING}  # after a lost reply to DATA; the Message-ID is the same
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class EmailSender:
 
     async def send(self, claim: Claim, now: datetime) -> Told:
         """Sends one claimed mail. FAILED means that its address does not take it: tell somebody else."""
-        if claim.is_takeover and claim.phase == "data" and not (claim.template in _RESENT_ONCE and claim.attempts <= 2):
+        if claim.handed_over >= _copies(claim):
             return await self._ledger.settle(claim, Told.UNKNOWN, now, error="the worker died while handing it over")
         view, policy = await self._views.load_with_policy(claim.incident_id)
         reader = person_for(claim.role, view, policy, claim.person_id) or Person(email=claim.recipient)
@@ -98,16 +99,18 @@ class EmailSender:
                 await client.mail(parseaddr(self._sender)[1])
                 stage = "recipient"
                 await client.rcpt(claim.recipient)
-                await self._ledger.enter_phase(claim, "data")
+                if not await self._ledger.hand_over(claim):
+                    return Told.PENDING  # this attempt took too long, and another one has the mail now
                 stage = "data"
                 await client.data(message.as_bytes(policy=SMTP_POLICY.clone(max_line_length=998)))
                 stage = "done"
                 return await self._ledger.settle(claim, Told.SENT, now, external_id=message["Message-ID"])
         except aiosmtplib.SMTPResponseException as error:
-            text = f"{error.code} {error.message}"[:300]
+            text = _without_addresses(f"{error.code} {error.message}")[:300]
             if error.code >= 500 and stage in {"recipient", "data"}:
                 return await self._ledger.settle(claim, Told.FAILED, now, error=text)
-            return await self._later(claim, now, text)  # our own login or sender refused: not this recipient's fault
+            # Also our own login or sender refused: not this recipient's fault.
+            return await self._later(claim, now, text, was_refused=stage == "data")
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             if stage == "data":
                 return await self._lost_in_data(claim, now, error)
@@ -116,15 +119,15 @@ class EmailSender:
     async def _lost_in_data(self, claim: Claim, now: datetime, error: Exception) -> Told:
         """The reply to DATA was lost: it may have arrived. A first notice is sent once more, the rest is not."""
         what = f"connection lost after DATA: {type(error).__name__}"
-        if claim.template in _RESENT_ONCE and claim.attempts == 1:
+        if claim.handed_over + 1 < _copies(claim):
             return await self._ledger.retry_later(claim, now, timedelta(seconds=_BACKOFF[0]), what)
         return await self._ledger.settle(claim, Told.UNKNOWN, now, error=what)
 
-    async def _later(self, claim: Claim, now: datetime, error: str) -> Told:
-        if datetime.now(UTC) - claim.created_at > GIVE_UP_AFTER:
+    async def _later(self, claim: Claim, now: datetime, error: str, *, was_refused: bool = False) -> Told:
+        if now - claim.created_at > GIVE_UP_AFTER:
             return await self._ledger.settle(claim, Told.FAILED, now, error=error)
         delay = timedelta(seconds=_BACKOFF[min(claim.attempts, len(_BACKOFF)) - 1])
-        return await self._ledger.retry_later(claim, now, delay, error)
+        return await self._ledger.retry_later(claim, now, delay, error, was_refused=was_refused)
 
     def _mail(self, claim: Claim, view: IncidentView, policy: Policy, reader: Person, now: datetime) -> Mail:
         link = self._links.reconnect(view.incident_id, claim.person_id, now) if view.can_reconnect else None
@@ -159,6 +162,16 @@ class EmailSender:
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
         return message
+
+
+def _copies(claim: Claim) -> int:
+    """How many copies may leave our hands: the same Message-ID once more for a first notice whose reply was lost."""
+    return 2 if claim.template in FIRST_NOTICES else 1
+
+
+def _without_addresses(text: str) -> str:
+    """Mail servers repeat the recipient; the timeline holds no addresses."""
+    return re.sub(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+", "(address)", text)
 
 
 def message_id(delivery_key: str, sender: str) -> str:

@@ -13,16 +13,19 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-from workflows.domain.diagnosis import Category, ConnectionState, Diagnosis, Failure, Surface
+from workflows.domain.diagnosis import Catalogue, Category, ConnectionState, Diagnosis, Failure, Surface, diagnose
 from workflows.domain.status import Effect, HealthStatus, Observation, Weight
 
 CLOCK_LEEWAY = timedelta(minutes=5)
+_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 _STORED_CHARACTERS = 4_000
 
 
@@ -32,6 +35,23 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _written_out(value: object) -> object:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and value[4:5] == "-"):
+        raise ValueError("give an RFC 3339 time with an offset, for example 2026-01-29T10:45:00Z")
+    return value
+
+
+def not_ahead(at: datetime) -> datetime:
+    """Raises ValueError for a time that no sender's clock should show."""
+    if at > datetime.now(UTC) + CLOCK_LEEWAY:
+        raise ValueError("more than 5 minutes in the future; check the sender's clock")
+    if at < _OLDEST:
+        raise ValueError("before 1970; check the sender's clock")
+    return at
+
+
+# RFC 3339 with an offset; a number would carry none.
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Text = Annotated[str, AfterValidator(_without_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]
 IntegrationType = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_without_nul)]
@@ -64,6 +84,11 @@ class EventError(BaseModel):
     body: Text | None = Field(None, description="The response body, as received.")
 
 
+def _at(field: str, message: str) -> PydanticCustomError:
+    """An error of a whole object that is about one of its fields; the API names it."""
+    return PydanticCustomError("field", message, {"field": field})
+
+
 class Event(BaseModel):
     """Something that happened to a customer's integration."""
 
@@ -76,7 +101,9 @@ class Event(BaseModel):
     integration_type: IntegrationType = Field(examples=["salesforce"])
     integration_id: Name | None = Field(None, examples=["crm-sync"])
     event_type: EventType
-    occurred_at: AwareDatetime | None = Field(None, description="With an offset; absent means now.")
+    occurred_at: Annotated[Moment, AfterValidator(not_ahead)] | None = Field(
+        None, description="With an offset, at most 5 minutes ahead; absent means now."
+    )
     new_status: HealthStatus | None = Field(None, description="For integration_status_changed, and only for that.")
     endpoint: Name | None = None
     error: EventError | None = None
@@ -84,12 +111,10 @@ class Event(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.customer_id is None) == (self.customer_external_id is None):
-            raise ValueError("give exactly one of customer_id and customer_external_id")
+            raise _at("customer_external_id", "give exactly one of customer_id and customer_external_id")
         is_change = self.event_type is EventType.INTEGRATION_STATUS_CHANGED
         if is_change != (self.new_status is not None):
-            raise ValueError("new_status belongs to integration_status_changed, and that needs it")
-        if self.occurred_at and self.occurred_at > datetime.now(UTC) + CLOCK_LEEWAY:
-            raise ValueError("occurred_at is more than 5 minutes in the future; check the sender's clock")
+            raise _at("new_status", "belongs to integration_status_changed, and that needs it")
         return self
 
     @property
@@ -164,3 +189,13 @@ class Event(BaseModel):
                 Weight.TERMINAL,
             )  # its sender knows that it was the authentication; we know no better
         return Effect.FAILURE, Weight.RETRYABLE
+
+
+def diagnosis_of(event: Event, catalogue: Catalogue) -> Diagnosis:
+    """What an event's error means. Where its sender only says that the connection is gone, that is a refused grant:
+    the one cause that leaves nothing more to say, and reconnecting is what its owner can do."""
+    found = diagnose(event.failure, catalogue)
+    says_gone = event.event_type is EventType.AUTH_FAILURE or event.new_status is HealthStatus.DISCONNECTED
+    if says_gone and found.category is Category.UNKNOWN:
+        return diagnose(event.failure.model_copy(update={"surface": Surface.TOKEN_ENDPOINT}), catalogue)
+    return found

@@ -28,7 +28,7 @@ class Impact:
         if view.kind == "degraded":
             severity = Severity.LOW
         async with self._pool.acquire() as connection, connection.transaction():
-            if await connection.execute(_SQL["assess"], incident.incident_id, severity) != "UPDATE 0":
+            if await connection.execute(_SQL["assess"], incident.incident_id, severity, view.kind) != "UPDATE 0":
                 await add_to_timeline(
                     connection,
                     incident.incident_id,
@@ -44,7 +44,7 @@ class Impact:
 
     @activity.defn
     async def create_risk_signal(self, incident: IncidentRef) -> None:
-        """The signal `integration_disconnected` with type, reason, scope and steps (FR-2.1, 2.2, 2.3)."""
+        """The signal `integration_disconnected` with type, reason, scope and steps (FR-2.1, 2.2, 2.3), unless it is over."""
         view = await self._views.load(incident.incident_id)
         details = {
             "integration_type": view.integration_type,
@@ -54,7 +54,9 @@ class Impact:
             "troubleshooting_steps": list(view.steps),
         }
         async with self._pool.acquire() as connection, connection.transaction():
-            await lock(connection, incident.incident_id)
+            _, row = await lock(connection, incident.incident_id)
+            if row["closed_at"] is not None:
+                return
             created = await connection.fetchval(
                 _SQL["create_risk_signal"], view.customer_id, incident.incident_id, view.severity, details
             )

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.db.incidents import IncidentStore, UnknownIncidentError
 from activities.errors import incident_unknown
-from workflows.contracts import IncidentAt, IncidentRef, Situation
+from workflows.contracts import IncidentAt, IncidentRef, InformedInput, Situation
 
 
 class Incidents:
@@ -27,9 +27,9 @@ class Incidents:
         return situation.model_copy(update={"search_attributes": self._search_attributes()})
 
     @activity.defn
-    async def mark_informed(self, incident: IncidentRef) -> None:
+    async def mark_informed(self, informed: InformedInput) -> None:
         """The first notices are out, or are rows that will be sent; from here on the ladder counts."""
-        await self._incidents.change("mark_informed", incident.incident_id, kind="informed")
+        await self._incidents.change("mark_informed", informed.incident_id, informed.kind, kind="informed")
 
     @activity.defn
     async def end_snooze(self, at: IncidentAt) -> None:

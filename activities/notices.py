@@ -31,7 +31,7 @@ from activities.email import EmailSender
 from activities.errors import incident_unknown, lease_held
 from activities.slack import SlackSender
 from activities.views import IncidentView, Person
-from workflows.contracts import EscalateInput, IncidentAt, NoticeResult, Told
+from workflows.contracts import EscalateInput, IncidentAt, NoticeResult, RemindInput, Told
 from workflows.domain.diagnosis import WhoFixes
 from workflows.domain.policy import Policy, Role, Severity
 
@@ -68,11 +68,10 @@ class Notices:
         return await self._commit_and_deliver(at, Role.TECHNICAL_CONTACT, intent)
 
     @activity.defn
-    async def remind_technical_contact(self, at: IncidentAt) -> NoticeResult:
+    async def remind_technical_contact(self, at: RemindInput) -> NoticeResult:
         """The same mail again, while the connection is still down; after an outage of ours, only once."""
-        view, policy = await self._load(at.incident_id)
-        start = view.alerted_at or view.detected_at
-        due = max(1, sum(start + after <= at.now for after in policy.customer.reminders))
+        view, _ = await self._load(at.incident_id)
+        due = at.due_reminders
         intent = _mail_intent(at.incident_id, view.contacts, REMINDER, number=due)
         async with self._pool.acquire() as connection, connection.transaction():
             if await connection.execute(_SQL["mark_reminded"], at.incident_id, due) != "UPDATE 0":
@@ -201,8 +200,8 @@ def _fallback(claim: Claim, view: IncidentView, policy: Policy) -> Intent | None
         person = person_for(claim.role, view, policy, claim.person_id)
         if person is None or not person.email:
             return None
-        if claim.template == NOTE and claim.details["kind"] not in _CSM_NOTES_BY_MAIL:
-            return None
+        if claim.template == NOTE and (view.alerted_at is None or claim.details["kind"] not in _CSM_NOTES_BY_MAIL):
+            return None  # who was told nothing needs no sequel
         ordinal = claim.key.rsplit(f"{claim.template}/", 1)[-1]
         return Intent(
             claim.incident_id, "email", claim.template, claim.role, person.email, person.id, ordinal, claim.details

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +63,8 @@ class SlackSender:
             return await self._ledger.settle(claim, Told.FAILED, now, error="no Slack bot token is set")
         try:
             channel, thread, message = await self._compose(self._client, claim, now)
-            posted = await self._find(self._client, claim, channel, thread) if claim.is_takeover else None
+            # An earlier attempt may have posted it and lost the answer, or died.
+            posted = await self._find(self._client, claim, channel, thread) if claim.attempts > 1 else None
             if posted is None:
                 posted = await self._post(self._client, claim, channel, thread, message)
         except NoAnchorError as error:
@@ -189,7 +190,7 @@ class SlackSender:
         return await self._ledger.settle(claim, Told.FAILED, now, error=error)
 
     async def _later(self, claim: Claim, now: datetime, error: str, retry_after: str | None) -> Told:
-        if datetime.now(UTC) - claim.created_at > GIVE_UP_AFTER:
+        if now - claim.created_at > GIVE_UP_AFTER:
             return await self._ledger.settle(claim, Told.FAILED, now, error=error)
         backoff = _BACKOFF[min(claim.attempts, len(_BACKOFF)) - 1]
         seconds = int(retry_after) if retry_after and retry_after.isdigit() else backoff

@@ -31,9 +31,13 @@ class Verification:
         if row["confirmed_at"] is not None or row["status"] != Status.OPEN:
             return CheckResult(check=Check.BROKEN)
         seen = await self._look(row) if can_be_checked(row) else Seen(Check.BROKEN, "no monitor: reported")
-        if seen.check is Check.INCONCLUSIVE and activity.info().attempt < _FIRST_LOOKS:
-            raise look_again(seen.detail, _LOOK_AGAIN)
-        await self._incidents.confirm(at.incident_id, seen.check)
+        may_look_again = activity.info().attempt < _FIRST_LOOKS
+        if seen.check is Check.INCONCLUSIVE and may_look_again:
+            raise look_again("the check could not tell", _LOOK_AGAIN)
+        if not await self._incidents.confirm(at.incident_id, seen.check, row["last_seq"]):
+            if may_look_again:
+                raise look_again("it failed again after the check began", timedelta(0))
+            await self._incidents.confirm(at.incident_id, Check.BROKEN, row["last_seq"])
         return CheckResult(check=seen.check)
 
     @activity.defn
@@ -63,7 +67,8 @@ class Verification:
         return await self._incidents.close_recovered(incident.incident_id, incident.seen_seq)
 
     async def _look(self, row: asyncpg.Record) -> Seen:
-        return await self._connections.look(row["integration_health_id"], self._prober)
+        # Forced: a look that began before the failure or the hint came in says nothing about either.
+        return await self._connections.look(row["integration_health_id"], self._prober, force=True)
 
 
 def _evidence(row: asyncpg.Record) -> Seen:

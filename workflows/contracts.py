@@ -62,6 +62,7 @@ class Check(StrEnum):
 
     WORKING = "working"
     REPORTED_WORKING = "reported_working"
+    DEGRADED = "degraded"  # part of it fails, or it is too slow (FR-1.6)
     BROKEN = "broken"
     INCONCLUSIVE = "inconclusive"
 
@@ -88,6 +89,18 @@ class EscalateInput(IncidentAt):
     due_steps: int
 
 
+class InformedInput(IncidentRef):
+    """People have been told of this kind of trouble; it may have become worse meanwhile."""
+
+    kind: Kind
+
+
+class RemindInput(IncidentAt):
+    """Remind of the newest reminder that is due, counted from 1; those missed before it are not made up for."""
+
+    due_reminders: int
+
+
 class Situation(IncidentRef):
     """Everything that decides what happens next, read from the rows in one statement; times are aware UTC."""
 
@@ -100,6 +113,7 @@ class Situation(IncidentRef):
     resolution: Resolution | None
     detected_at: datetime
     alerted_at: datetime | None
+    worsened_at: datetime | None
     acknowledged_at: datetime | None
     ack_expired_at: datetime | None
     snoozed_until: datetime | None

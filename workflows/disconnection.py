@@ -20,12 +20,14 @@ with workflow.unsafe.imports_passed_through():
         EscalateInput,
         IncidentAt,
         IncidentRef,
+        InformedInput,
         Kind,
+        RemindInput,
         ResolveInput,
         ResponseResult,
         Situation,
     )
-    from workflows.domain.response import Due, News, due_steps, next_due
+    from workflows.domain.response import Due, News, due_reminders, due_steps, next_due
     from workflows.options import DATABASE, EDIT, NOTIFY, PROBE, SITUATION, named
 
 
@@ -67,9 +69,10 @@ class IntegrationDisconnectionResponse:
         return await self._tell_that_it_is_over()
 
     async def _respond(self) -> None:
+        kind = self._known.kind
         await self._assess_impact()
         await self._create_risk_signal()
-        if self._known.kind is Kind.DEGRADED:
+        if kind is Kind.DEGRADED:
             await self._notify_csm()
         else:
             await asyncio.gather(
@@ -79,7 +82,7 @@ class IntegrationDisconnectionResponse:
                 self._create_task(),
                 self._update_health_score(),
             )
-        await self._mark_informed()
+        await self._mark_informed(kind)
 
     async def _resolve(self) -> None:
         """The connection held for the quiet window: look once more, then close what has not changed meanwhile."""
@@ -164,9 +167,10 @@ class IntegrationDisconnectionResponse:
             HealthScores.update_health_score, self._incident, **named(DATABASE, "Lower the score if critical")
         )
 
-    async def _mark_informed(self) -> None:
+    async def _mark_informed(self, kind: Kind) -> None:
+        informed = InformedInput(incident_id=self._incident.incident_id, kind=kind)
         await workflow.execute_activity_method(
-            Incidents.mark_informed, self._incident, **named(DATABASE, "People have been told")
+            Incidents.mark_informed, informed, **named(DATABASE, "People have been told")
         )
 
     async def _verify_connection(self) -> Check:
@@ -198,8 +202,10 @@ class IntegrationDisconnectionResponse:
         await workflow.execute_activity_method(Incidents.end_snooze, self._at, **named(DATABASE, "The snooze is over"))
 
     async def _remind_technical_contact(self) -> None:
+        at = self._at
+        due = RemindInput(incident_id=at.incident_id, now=at.now, due_reminders=due_reminders(self._known, at.now))
         await workflow.execute_activity_method(
-            Notices.remind_technical_contact, self._at, **named(NOTIFY, "Remind the technical contact")
+            Notices.remind_technical_contact, due, **named(NOTIFY, "Remind the technical contact")
         )
 
     async def _update_csm_message(self) -> None:

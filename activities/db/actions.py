@@ -24,6 +24,7 @@ from workflows.domain.policy import Policy, Severity
 
 _SQL = queries("actions")
 _DOUBLE_CLICK = timedelta(seconds=60)
+_FRESH_LINK = timedelta(minutes=15)
 MOST_SNOOZED = timedelta(days=30)
 
 Recipient: TypeAlias = UUID | ContactWrite | None
@@ -39,13 +40,29 @@ class ActionRefusedError(Exception):
 
 
 @dataclass(frozen=True)
+class Actor:
+    """Who acts, as they call themselves: the address, Slack id or name of one of the customer's people is recognised.
+
+    `person` says who it is where that is known already; `only` limits whose incidents may be named.
+    """
+
+    name: str
+    person: UUID | None = None
+    only: UUID | None = None
+
+
+By: TypeAlias = Actor | str
+"""A name is enough where nothing else is known."""
+
+
+@dataclass(frozen=True)
 class _Case:
     """A locked incident that is not over, and who acts on it."""
 
     connection: Connection
     health: asyncpg.Record
     row: asyncpg.Record
-    by: str
+    name: str
     person: UUID | None
 
     @property
@@ -74,27 +91,26 @@ class _Case:
 class Actions:
     """Each is one transaction and returns whether it changed anything; then the incident is to be rung.
 
-    `by` is who acts, as they call themselves; `only` limits which customer's incidents may be named.
     All raise UnknownIncidentError, and ActionRefusedError (409) if the incident is over.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def acknowledge(self, incident: UUID, by: str, only: UUID | None = None) -> bool:
+    async def acknowledge(self, incident: UUID, by: By) -> bool:
         """Somebody is on it: escalation pauses. The first one counts, until it has expired."""
-        async with self._case(incident, by, only) as case:
+        async with self._case(incident, by) as case:
             row = case.row
             if row["acknowledged_at"] is not None and row["acknowledged_at"] != row["ack_expired_at"]:
                 return False
-            await case.connection.execute(queries("incidents")["acknowledge"], incident, by)
+            await case.connection.execute(queries("incidents")["acknowledge"], incident, case.name)
             ladder = case.policy.ladder(Severity(row["severity"]))
             until = {"until": datetime.now(UTC) + ladder.ack_timeout} if ladder.steps else {}
             await case.record("acknowledged", Bell.ACKNOWLEDGED)
             await case.note("acknowledged", _moment(), **until)
             return True
 
-    async def snooze(self, incident: UUID, by: str, until: datetime, only: UUID | None = None) -> bool:
+    async def snooze(self, incident: UUID, by: By, until: datetime) -> bool:
         """Nobody is escalated to or reminded before that time (aware, later than now, at most 30 days ahead).
 
         A later snooze replaces an earlier one. Raises ActionRefusedError (422) for another time.
@@ -102,7 +118,7 @@ class Actions:
         now = datetime.now(UTC)
         if not now < until <= now + MOST_SNOOZED:
             raise ActionRefusedError(422, "give a time in the future, at most 30 days ahead", "until")
-        async with self._case(incident, by, only) as case:
+        async with self._case(incident, by) as case:
             if case.row["snoozed_until"] == until:
                 return False
             await case.connection.execute(queries("incidents")["snooze"], incident, until)
@@ -110,28 +126,24 @@ class Actions:
             await case.note("snoozed", _moment(), until=until)
             return True
 
-    async def report_fixed(self, incident: UUID, by: str, only: UUID | None = None) -> bool:
+    async def report_fixed(self, incident: UUID, by: By) -> bool:
         """A person's word starts a verification; it closes nothing."""
-        async with self._case(incident, by, only) as case:
+        async with self._case(incident, by) as case:
             return await add_hint(case.connection, case.row, "person", case.actor)
 
-    async def close(
-        self, incident: UUID, by: str, resolution: Resolution, note: str | None = None, only: UUID | None = None
-    ) -> bool:
+    async def close(self, incident: UUID, by: By, resolution: Resolution, note: str | None = None) -> bool:
         """By hand, as no_longer_used or false_alarm: from any state, at once."""
-        async with self._case(incident, by, only) as case:
-            await close(case.connection, case.health, case.row, resolution, actor=case.actor, by=by, note=note)
+        async with self._case(incident, by) as case:
+            await close(case.connection, case.health, case.row, resolution, actor=case.actor, by=case.name, note=note)
             await add_bell(case.connection, incident, Bell.CLOSED)
             return True
 
-    async def send_fix_instructions(
-        self, incident: UUID, by: str, to: Recipient = None, only: UUID | None = None
-    ) -> bool:
+    async def send_fix_instructions(self, incident: UUID, by: By, to: Recipient = None) -> bool:
         """Mails the fix to a technical contact, once more if it was mailed before; a double click is one.
 
         Raises ActionRefusedError (422) if there is no such contact, or none at all.
         """
-        async with self._case(incident, by, only) as case:
+        async with self._case(incident, by) as case:
             contact = await _mail(case, CUSTOMER, to)
             if contact is None:
                 return False
@@ -139,9 +151,9 @@ class Actions:
             await case.note("mail_sent", f"{contact}/{_moment()}", person=contact)
             return True
 
-    async def schedule_tech_call(self, incident: UUID, by: str, to: Recipient = None, only: UUID | None = None) -> bool:
+    async def schedule_tech_call(self, incident: UUID, by: By, to: Recipient = None) -> bool:
         """Offers a technical contact a call by mail. Raises ActionRefusedError as `send_fix_instructions` does."""
-        async with self._case(incident, by, only) as case:
+        async with self._case(incident, by) as case:
             contact = await _mail(case, TECH_CALL, to)
             if contact is None:
                 return False
@@ -150,16 +162,54 @@ class Actions:
             await case.note("tech_call_requested", f"{contact}/{_moment()}", person=contact, booking=booking)
             return True
 
+    async def send_fresh_link(self, incident: UUID, person: UUID) -> bool:
+        """Somebody holds a link that has expired: the same mail once more, to its own recipient, not too often."""
+        try:
+            async with self._case(incident, Actor(str(person), person)) as case:
+                contact = await _mail(case, CUSTOMER, person, at_most_every=_FRESH_LINK)
+                if contact is not None:
+                    await case.record("fresh_link_requested", Bell.MESSAGE_REQUESTED, person=contact)
+                return contact is not None
+        except (ActionRefusedError, UnknownIncidentError):
+            return False
+
+    async def page_opened(self, incident: UUID, person: UUID | None) -> None:
+        """The customer pressed the button behind the link: what fetching it does not show."""
+        await self.note_once(incident, "page_opened", person)
+        if person is not None:
+            await self._pool.execute(queries("deliveries")["mark_opened"], incident, person)
+
+    async def note_once(self, incident: UUID, kind: str, person: UUID | None) -> None:
+        """One line in the timeline for each recipient of a link, however often it happens."""
+        details = {"person": person} if person else {}
+        if await self._pool.fetchval(_SQL["noted"], incident, kind, details):
+            return
+        async with self._pool.acquire() as connection, connection.transaction():
+            await lock(connection, incident)
+            if not await connection.fetchval(_SQL["noted"], incident, kind, details):
+                actor = f"person:{person}" if person and kind == "page_opened" else "relink"
+                await add_to_timeline(connection, incident, kind, actor, **details)
+
+    async def hint(self, incident: UUID, kind: str, person: UUID | None = None) -> bool:
+        """Something says that the connection works again; what is over is over, and no error."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            _, row = await lock(connection, incident)
+            return await add_hint(connection, row, kind, f"person:{person}" if person else "relink")
+
     @asynccontextmanager
-    async def _case(self, incident: UUID, by: str, only: UUID | None) -> AsyncIterator[_Case]:
+    async def _case(self, incident: UUID, by: By) -> AsyncIterator[_Case]:
+        actor = Actor(by) if isinstance(by, str) else by
         async with self._pool.acquire() as connection, connection.transaction():
             health, row = await lock(connection, incident)
-            if only is not None and row["customer_id"] != only:
+            if actor.only is not None and row["customer_id"] != actor.only:
                 raise UnknownIncidentError(str(incident))
             if row["status"] in {Status.CLOSED, Status.CANCELLED}:
                 raise ActionRefusedError(409, f"the incident is over: {row['status']} ({row['resolution']})")
-            person = await connection.fetchval(_SQL["person_named"], row["customer_id"], by.strip().lower())
-            yield _Case(connection, health, row, by, person)
+            person = actor.person
+            if person is None:
+                name = actor.name.strip().lower()
+                person = await connection.fetchval(_SQL["person_named"], row["customer_id"], name)
+            yield _Case(connection, health, row, actor.name, person)
 
 
 async def contacts_of(connection: Connection | Pool, customer: UUID) -> list[asyncpg.Record]:
@@ -167,12 +217,12 @@ async def contacts_of(connection: Connection | Pool, customer: UUID) -> list[asy
     return await connection.fetch(_SQL["contacts"], customer)
 
 
-async def _mail(case: _Case, template: str, to: Recipient) -> UUID | None:
+async def _mail(case: _Case, template: str, to: Recipient, *, at_most_every: timedelta = _DOUBLE_CLICK) -> UUID | None:
     """Intends a mail to a contact and returns who that is; None if they are being told the same just now."""
     if case.row["status"] == Status.RECOVERING:
         raise ActionRefusedError(409, "the connection works again and only has to hold; there is nothing to mail")
     contact, address = await _recipient(case, to)
-    before = await case.connection.fetchrow(_SQL["told_before"], case.id, template, contact, _DOUBLE_CLICK)
+    before = await case.connection.fetchrow(_SQL["told_before"], case.id, template, contact, at_most_every)
     assert before is not None  # an aggregate always has a row
     if before["just_now"]:
         return None

@@ -14,9 +14,9 @@ from activities.db.judging import OpenIncident
 from activities.db.pool import Connection, Pool
 from activities.db.saving import insert_incident
 from activities.db.sql import queries
-from activities.events import Event
+from activities.events import Event, diagnosis_of
 from workflows.contracts import Bell, Kind, Status
-from workflows.domain.diagnosis import Catalogue, diagnose
+from workflows.domain.diagnosis import Catalogue
 from workflows.domain.policy import Policy, Severity
 
 __all__ = ["EventRefusedError", "EventStore", "Outcome"]
@@ -72,12 +72,12 @@ class EventStore:
             }
         )
         incident = OpenIncident(
-            uuid4(), row["next_number"], Kind.DEGRADED, Status.OPEN, is_new=True, failures=1, seen=1
+            uuid4(), row["next_number"], Kind.DEGRADED, Status.OPEN, is_new=True, failures=row["failure_count"], seen=1
         )
-        incident.diagnosis = diagnose(event.failure, self._catalogue)
+        incident.diagnosis = diagnosis_of(event, self._catalogue)
         incident.severity = Severity.LOW
         incident.error_code = row["error_code"]
-        incident.opened_at = row["failing_since"] or row["degraded_since"]
+        incident.opened_at = row["degraded_since"]
         await insert_incident(connection, incident, row["id"], row["customer_id"], policy)
         await connection.execute(_SQL["took_number"], row["id"])
         await connection.execute(_SQL["add_doorbell"], incident.id, Bell.FAILURE_RECURRED)

@@ -15,12 +15,14 @@ from activities.db.timeline import add_to_timeline
 from activities.probes.monitor import has_active_check
 from workflows.contracts import Check, Resolution, Situation, Status
 from workflows.domain.policy import Policy, Severity
+from workflows.domain.status import HealthStatus
 
 _SQL = queries("incidents")
 
 _GOOD_ENDS = {Resolution.VERIFIED, Resolution.REPORTED}
 _MUTING_ENDS = {Resolution.NO_LONGER_USED, Resolution.FALSE_ALARM}
 _RECHECK_AFTER = timedelta(minutes=1)
+_FAILING = {Check.BROKEN: HealthStatus.DISCONNECTED, Check.DEGRADED: HealthStatus.DEGRADED}
 
 
 class UnknownIncidentError(LookupError):
@@ -62,7 +64,7 @@ async def close(
     status = Status.CANCELLED if resolution is Resolution.REMOVED else Status.CLOSED
     await connection.execute(_SQL["close"], incident, status, resolution, by, note)
     if resolution in _GOOD_ENDS or resolution is Resolution.NOT_CONFIRMED:
-        await connection.execute(_SQL["healthy_again"], integration, resolution is not Resolution.REPORTED)
+        await _works_again(connection, integration, by_check=resolution is not Resolution.REPORTED)
     await connection.execute(_SQL["resolved"], integration, resolution in _MUTING_ENDS)
     ending = "completed" if resolution in _GOOD_ENDS else "cancelled"
     task = await connection.execute(_SQL["finish_task"], incident, ending)
@@ -145,17 +147,23 @@ class IncidentStore:
                 await add_to_timeline(connection, incident, "acknowledgement_expired")
                 await intend_note(connection, incident, "ack_expired", int(now.timestamp()))
 
-    async def confirm(self, incident: UUID, check: Check) -> None:
-        """Records what the first look showed: the incident is confirmed, or closed before anybody was told."""
+    async def confirm(self, incident: UUID, check: Check, seen_seq: int) -> bool:
+        """Records what the first look showed: the incident is confirmed, or closed before anybody was told.
+
+        False if it would have closed over something that arrived since `seen_seq`.
+        """
         async with self._pool.acquire() as connection, connection.transaction():
             health, row = await lock(connection, incident)
             if row["status"] != Status.OPEN or row["confirmed_at"] is not None:
-                return
-            if check is Check.WORKING:
-                await close(connection, health, row, Resolution.NOT_CONFIRMED)
-            else:
+                return True
+            if check is not Check.WORKING:
                 await connection.execute(_SQL["mark_confirmed"], incident)
                 await add_to_timeline(connection, incident, "confirmed", check=check)
+            elif row["last_seq"] != seen_seq:
+                return False
+            else:
+                await close(connection, health, row, Resolution.NOT_CONFIRMED)
+            return True
 
     async def record_check(
         self, incident: UUID, check: Check, now: datetime, *, seen_hint: int, seen_failure: datetime | None, detail: str
@@ -171,7 +179,7 @@ class IncidentStore:
             if check in {Check.WORKING, Check.REPORTED_WORKING}:
                 if health["last_failure_at"] == seen_failure:
                     await _begin_recovery(connection, health, row, check, now)
-            elif check is Check.BROKEN:
+            elif check in _FAILING:
                 await connection.execute(_SQL["hint_checked"], incident, seen_hint)
                 await add_to_timeline(connection, incident, "check_failed", hint=row["hint_kind"], seen=detail)
                 if row["hint_kind"] in {"callback", "person"}:
@@ -188,8 +196,8 @@ class IncidentStore:
             health, row = await lock(connection, incident)
             if row["status"] != Status.RECOVERING:
                 return
-            if check is Check.BROKEN:
-                await connection.execute(_SQL["failing_again"], health["integration_health_id"])
+            if check in _FAILING:
+                await connection.execute(_SQL["failing_again"], health["integration_health_id"], _FAILING[check])
                 await add_to_timeline(connection, incident, "check_failed", hint="quiet_window", seen=detail)
                 await reopen(connection, incident)
             elif check is Check.INCONCLUSIVE:
@@ -218,9 +226,18 @@ async def _begin_recovery(
 ) -> None:
     evidence = Resolution.VERIFIED if check is Check.WORKING else Resolution.REPORTED
     quiet_until = await connection.fetchval(_SQL["begin_recovery"], row["id"], now, evidence)
-    await connection.execute(_SQL["healthy_again"], health["integration_health_id"], check is Check.WORKING)
+    by_check, by_person = check is Check.WORKING, row["hint_kind"] == "person"
+    await _works_again(connection, health["integration_health_id"], by_check=by_check, by_person=by_person)
     await add_to_timeline(connection, row["id"], "recovering", evidence=evidence, quiet_until=quiet_until)
     await intend_note(connection, row["id"], "recovering", row["relapses"])
+
+
+async def _works_again(
+    connection: Connection, integration: UUID, *, by_check: bool, by_person: bool = False
+) -> None:
+    """Healthy. Our check and a person speak of now; an event spoke of its own time, and what failed after that and is
+    still on its way must count."""
+    await connection.execute(_SQL["healthy_again"], integration, by_check, by_check or by_person)
 
 
 def can_be_checked(row: asyncpg.Record) -> bool:

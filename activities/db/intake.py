@@ -13,9 +13,10 @@ from activities.db.judging import IntegrationUnderJudgement
 from activities.db.pool import Connection
 from activities.db.saving import save
 from activities.db.sql import queries
-from activities.events import Event
-from workflows.domain.diagnosis import Catalogue, diagnose
+from activities.events import Event, diagnosis_of
+from workflows.domain.diagnosis import Catalogue
 from workflows.domain.policy import Policy
+from workflows.domain.status import Effect, Failed, Observation, Weight
 
 _SQL = queries("events")
 _Key = tuple[str, str]
@@ -48,6 +49,7 @@ class Row:
     integration: UUID | None = None
     incident: UUID | None = None
     duplicate: bool = False
+    observation: Observation | None = None
 
     @property
     def key(self) -> _Key:
@@ -144,9 +146,9 @@ class Intake:
         integrations = await self._lock(rows, arr)
         for row in rows:
             integration = integrations[_known(row.integration)]
-            diagnosis = diagnose(row.event.failure, self._catalogue)
-            observation = row.event.observe(diagnosis, self._received_at)
-            row.incident = integration.apply(row.event, observation, diagnosis, self._policy)
+            diagnosis = diagnosis_of(row.event, self._catalogue)
+            row.observation = row.event.observe(diagnosis, self._received_at)
+            row.incident = integration.apply(row.event, row.observation, diagnosis, self._policy)
         for integration in integrations.values():
             await save(self._connection, integration, self._policy)
         await self._store_events(rows)
@@ -160,7 +162,7 @@ class Intake:
         }
         failures = defaultdict(list)
         for failure in await self._connection.fetch(_SQL["failures_in_a_row"], ids):
-            failures[failure["id"]].append(failure["occurred_at"])
+            failures[failure["id"]].append(Failed(failure["occurred_at"], Weight(failure["weight"])))
         return {
             h["id"]: IntegrationUnderJudgement.from_rows(
                 h, incidents.get(h["id"]), failures[h["id"]], arr[h["customer_id"]]
@@ -169,7 +171,7 @@ class Intake:
         }
 
     async def _store_events(self, rows: list[Row]) -> None:
-        await self._connection.executemany(_SQL["insert_event"], [self._event_columns(row) for row in rows])
+        await self._connection.executemany(_SQL["insert_event"], [_event_columns(row) for row in rows])
         await self._connection.execute(
             _SQL["finish_keys"],
             [row.event.source for row in rows],
@@ -178,23 +180,25 @@ class Intake:
             [row.incident for row in rows],
         )
 
-    def _event_columns(self, row: Row) -> tuple[object, ...]:
-        event = row.event
-        effect = event.observe(diagnose(event.failure, self._catalogue), self._received_at).effect
-        return (
-            row.customer_id,
-            event.integration_type,
-            event.event_type,
-            event.stored_error,
-            row.integration,
-            row.incident,
-            event.source,
-            row.event_id,
-            event.occurred_at or self._received_at,
-            effect,
-            event.new_status,
-            event.endpoint,
-        )
+
+def _event_columns(row: Row) -> tuple[object, ...]:
+    event, observation = row.event, row.observation
+    assert observation is not None  # every row was judged before
+    return (
+        row.customer_id,
+        event.integration_type,
+        event.event_type,
+        event.stored_error,
+        row.integration,
+        row.incident,
+        event.source,
+        row.event_id,
+        observation.occurred_at,
+        observation.effect,
+        observation.weight if observation.effect is Effect.FAILURE else None,
+        event.new_status,
+        event.endpoint,
+    )
 
 
 def _known(integration: UUID | None) -> UUID:

@@ -13,7 +13,7 @@ from workflows.contracts import Bell, Kind, Status
 from workflows.domain.diagnosis import Diagnosis
 from workflows.domain.policy import Policy, Severity
 from workflows.domain.severity import judge_severity
-from workflows.domain.status import Effect, Health, HealthStatus, Observation, judge
+from workflows.domain.status import Effect, Failed, Health, HealthStatus, Observation, judge
 
 
 @dataclass
@@ -49,7 +49,6 @@ class IntegrationUnderJudgement:
     health: Health
     next_number: int
     incident: OpenIncident | None
-    known_failing_since: datetime | None
     last_successful_sync: datetime | None = None
     failure_reason: str | None = None
     error_code: str | None = None
@@ -57,9 +56,7 @@ class IntegrationUnderJudgement:
     bells: set[Bell] = field(default_factory=set)
 
     @classmethod
-    def from_rows(
-        cls, row: Any, incident: Any | None, failures: list[datetime], arr: float
-    ) -> IntegrationUnderJudgement:
+    def from_rows(cls, row: Any, incident: Any | None, failures: list[Failed], arr: float) -> IntegrationUnderJudgement:
         return cls(
             id=row["id"],
             customer_id=row["customer_id"],
@@ -67,15 +64,14 @@ class IntegrationUnderJudgement:
             is_critical=row["is_critical"],
             arr=arr,
             next_number=row["next_number"],
-            known_failing_since=row["failing_since"],
             incident=incident
             and OpenIncident(incident["id"], incident["number"], Kind(incident["kind"]), Status(incident["status"])),
             health=Health(
                 status=HealthStatus(row["status"]),
                 failures=tuple(sorted(failures)),
+                failing_since=row["failing_since"],
                 last_success_at=row["last_success_at"],
                 last_closed_at=row["last_closed_at"],
-                degraded_since=row["degraded_since"],
                 muted=row["muted"],
                 removed=row["removed_at"] is not None,
                 monitored=has_active_check(row["monitor"]),
@@ -83,17 +79,9 @@ class IntegrationUnderJudgement:
             ),
         )
 
-    @property
-    def failing_since(self) -> datetime | None:
-        """The earliest failure of this run, also when there are more failures than were loaded."""
-        first = self.health.failing_since
-        return min(filter(None, (first, self.known_failing_since))) if first else None
-
     def apply(self, event: Event, observation: Observation, diagnosis: Diagnosis, policy: Policy) -> UUID | None:
         """Judges one event; returns the incident that it belongs to, None if to none."""
         verdict = judge(self.health, observation, confirm_failures=policy.detection.confirm_failures)
-        if not self.health.failures:
-            self.known_failing_since = None
         self.health = verdict.health
         if self.health.removed:
             return None
@@ -130,14 +118,17 @@ class IntegrationUnderJudgement:
             return
         self.bells.add(Bell.FAILURE_RECURRED)
         self.incident.failures += 1
-        self.incident.opened_at = self.failing_since
+        self.incident.opened_at = self.health.failing_since
         if self.incident.status is Status.RECOVERING:
             self.incident.status, self.incident.relapsed = Status.OPEN, True
         if disconnects and (self.incident.kind is Kind.DEGRADED or self.incident.diagnosis is None):
             self._take_diagnosis(event, diagnosis, policy)
 
     def _open(self) -> None:
-        self.incident = OpenIncident(uuid4(), self.next_number, Kind.DISCONNECTED, Status.OPEN, is_new=True)
+        before = len(self.health.failures) - 1  # the failures in a row that led to this one
+        self.incident = OpenIncident(
+            uuid4(), self.next_number, Kind.DISCONNECTED, Status.OPEN, is_new=True, failures=before
+        )
         self.next_number += 1
         self.health = replace(self.health, incident_open=True)
 

@@ -63,7 +63,8 @@ class Intent:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to send one message now. `phase` and `is_takeover` tell what a dead attempt may already have done."""
+    """The right to send one message now. `attempts` counts this one; `handed_over` the copies of a mail that left our
+    hands before and may have arrived."""
 
     key: str
     token: UUID
@@ -76,8 +77,7 @@ class Claim:
     details: dict[str, Any]
     attempts: int
     created_at: datetime
-    is_takeover: bool
-    phase: str | None
+    handed_over: int
     instead: Intent | None = None  # what is intended, in the same transaction, if this one can't be delivered
 
 
@@ -130,9 +130,9 @@ class Ledger:
             await connection.execute(_SQL["claim"], key, token, LEASE)
             return _claim(row, token)
 
-    async def enter_phase(self, claim: Claim, phase: str) -> None:
-        """Commits how far a send has come before the step that can't be taken back."""
-        await self._pool.execute(_SQL["phase"], claim.key, claim.token, phase)
+    async def hand_over(self, claim: Claim) -> bool:
+        """Commits that a copy is about to leave our hands, which can't be taken back. False if the claim was lost."""
+        return await self._pool.execute(_SQL["hand_over"], claim.key, claim.token) != "UPDATE 0"
 
     async def settle(
         self, claim: Claim, told: Told, now: datetime, *, external_id: str | None = None, error: str | None = None
@@ -144,6 +144,9 @@ class Ledger:
                 return told
             if told is Told.FAILED:
                 await _fall_back(connection, claim, error)
+            elif claim.template in FIRST_NOTICES:  # before the timeline: integration, then incident, as everywhere
+                await connection.execute(queries("incidents")["alerted_health"], claim.incident_id)
+                await connection.execute(queries("incidents")["alerted"], claim.incident_id, now)
             await add_to_timeline(
                 connection,
                 claim.incident_id,
@@ -155,14 +158,13 @@ class Ledger:
                 error=error,
                 **({"note": claim.details["kind"]} if "kind" in claim.details else {}),
             )
-            if told is not Told.FAILED and claim.template in FIRST_NOTICES:
-                await connection.execute(queries("incidents")["alerted"], claim.incident_id, now)
-                await connection.execute(queries("incidents")["alerted_health"], claim.incident_id)
         return told
 
-    async def retry_later(self, claim: Claim, now: datetime, delay: timedelta, error: str) -> Told:
-        """Puts a message back; it is sent again after `delay`."""
-        await self._pool.execute(_SQL["retry_later"], claim.key, claim.token, now, delay, error)
+    async def retry_later(
+        self, claim: Claim, now: datetime, delay: timedelta, error: str, *, was_refused: bool = False
+    ) -> Told:
+        """Puts a message back; it is sent again after `delay`. `was_refused`: the copy handed over did not arrive."""
+        await self._pool.execute(_SQL["retry_later"], claim.key, claim.token, now, delay, error, int(was_refused))
         return Told.PENDING
 
     async def suppress(self, claim: Claim, rule: str) -> Told:
@@ -225,6 +227,5 @@ def _claim(row: asyncpg.Record, token: UUID) -> Claim:
         details=row["details"],
         attempts=row["attempts"] + 1,
         created_at=row["created_at"],
-        is_takeover=row["status"] == "sending",
-        phase=row["phase"],
+        handed_over=row["handed_over"],
     )

@@ -26,7 +26,7 @@ async def save(connection: Connection, integration: IntegrationUnderJudgement, p
         integration.id,
         integration.health.status,
         len(integration.health.failures),
-        integration.failing_since,
+        integration.health.failing_since,
         integration.health.degraded_since,
         integration.health.last_success_at,
         integration.health.last_failure_at,

@@ -34,7 +34,7 @@ def read_catalogue(directory: Path) -> Catalogue:
     try:
         return Catalogue.of(common, playbooks)
     except ValueError as error:
-        raise CatalogueError(f"{directory}: {error}") from None
+        raise CatalogueError(f"{directory}/{error}") from None
 
 
 def _read(path: Path, model: type[Model]) -> Model:

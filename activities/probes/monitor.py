@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 
+import httpx
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from activities.probes.addresses import ForbiddenAddressError, Resolver, UnresolvedError
 from workflows.domain.durations import Duration
 
 
@@ -25,9 +30,35 @@ def _keep(value: object) -> object:
 
 
 def _http_url(url: str) -> str:
-    if not url.lower().startswith(("https://", "http://")) or "@" in url.split("/")[2]:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in {"https", "http"} or not parsed.host or parsed.userinfo or "@" in parsed.netloc.decode():
         raise ValueError("expected an http(s) URL without a user name in it")
+    if (parsed.port or 1) > 65535 or "%" in parsed.host or "\\" in url:
+        raise ValueError("expected an http(s) URL with a plain host name and port")
     return url
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]{0,8190}[\x21-\x7e])?")
+_OURS = {  # headers that frame the message, or belong to the connection
+    "connection", "content-length", "content-encoding", "expect", "host", "keep-alive", "proxy-authorization",
+    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "accept-encoding",
+}  # fmt: skip
+
+
+def _headers(headers: dict[str, SecretStr | None] | None) -> dict[str, SecretStr | None] | None:
+    """RFC 9110 section 5: nothing that could end a line and begin a header of its own. Values stay out of errors."""
+    for name, value in (headers or {}).items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
+            raise ValueError(f"{name[:100]!r} can't be set as a header here")
+        if value is not None and not _HEADER_VALUE.fullmatch(value.get_secret_value()):
+            raise ValueError(f"the value of {name} is not one line of ASCII text")
+    if len({name.lower() for name in headers or {}}) != len(headers or {}):
+        raise ValueError("each header once, whatever its spelling")
+    return headers
 
 
 # Write-only: shown as {"set": true}; null, absent or {"set": true} in a PUT keeps the stored value.
@@ -49,7 +80,8 @@ class _Monitor(BaseModel):
 
 
 class OAuth2Monitor(_Monitor):
-    """FR-1.1: refreshes the grant; a refused refresh is the failure."""
+    """FR-1.1: refreshes the grant; a refused refresh is the failure. Without `introspection_url` every look refreshes,
+    because nothing else proves that the grant still works."""
 
     kind: Literal["oauth2"]
     token_url: HttpUrl
@@ -57,11 +89,15 @@ class OAuth2Monitor(_Monitor):
     client_secret: Secret = None
     refresh_token: Secret = None
     scopes: list[str] | None = None
-    introspection_url: HttpUrl | None = None
+    introspection_url: HttpUrl | None = Field(
+        None, description="RFC 7662; asked about the refresh token between two refreshes, which is cheaper."
+    )
+    client_secret_expires_at: AwareDatetime | None = Field(None, description="Known end of the client secret.")
 
 
 class Endpoint(BaseModel):
-    """One request and what its answer must look like."""
+    """One request and what its answer must look like: `expect_status` (else any 2xx), and everything in `expect_json`
+    (more may be there). Without `expect_json`, a success that says `"ok": false` is a failure all the same."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -77,7 +113,10 @@ class ApiMonitor(_Monitor):
     """FR-1.2, FR-1.6: authenticated requests to one or several endpoints."""
 
     kind: Literal["api"]
-    headers: dict[str, Secret] | None = None
+    headers: Annotated[dict[str, Secret], Field(max_length=50), AfterValidator(_headers)] | None = None
+    credential_expires_at: AwareDatetime | None = Field(
+        None, description="Known end of the API key or token in `headers`."
+    )
     endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=20)]
 
 
@@ -117,6 +156,37 @@ Monitor: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 MONITOR: TypeAdapter[Monitor] = TypeAdapter(Monitor)
+
+_LOOKUP = 3.0  # seconds, when a monitor is saved
+
+
+def urls_of(monitor: Monitor) -> dict[str, str]:
+    """Every address that this monitor would ask, by the name of its field."""
+    if isinstance(monitor, ApiMonitor):
+        return {f"endpoints[{i}].url": endpoint.url for i, endpoint in enumerate(monitor.endpoints)}
+    fields = ("token_url", "introspection_url", "test_url", "metadata_url", "issuer")
+    return {name: url for name in fields if (url := getattr(monitor, name, None)) is not None}
+
+
+async def refused_urls(monitor: Monitor) -> dict[str, str]:
+    """The fields whose address is not public, each with what to say; for a PUT while RELINK_PROBE_ALLOW_PRIVATE is off.
+
+    A name that can't be resolved within a few seconds is let through: probes check again whenever they connect.
+    """
+    resolver, refused = Resolver(), {}
+    try:
+        for field, url in urls_of(monitor).items():
+            parsed = httpx.URL(url)
+            try:
+                await asyncio.wait_for(resolver.addresses(parsed.host, parsed.port or 443), _LOOKUP)
+            except ForbiddenAddressError as error:
+                refused[field] = f"{error}; monitors ask only public addresses"
+            except (UnresolvedError, TimeoutError):
+                continue
+    finally:
+        resolver.close()
+    return refused
+
 
 _SECRETS = {"oauth2": ("client_secret", "refresh_token"), "webhook": ("secret",)}
 

@@ -1,4 +1,4 @@
-"""Around every request: headers that browsers heed, and no error that tells anything internal."""
+"""Around every request: headers that browsers heed, HEAD, and no error that tells anything internal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import traceback
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from activities.rendering import Renderer
+from starter.api.html import is_page, message
 from starter.api.problems import Problem, problem_for, respond
 
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
@@ -16,34 +19,51 @@ _log = structlog.get_logger()
 
 
 class Armour:
-    """Outermost of our own: what gets here was handled nowhere else."""
+    """Outermost of our own: an error that gets here was handled nowhere else."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, renderer: Renderer) -> None:
+        self._app, self._renderer = app, renderer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begun = False
+        is_head = scope["method"] == "HEAD"
+        if is_head:  # the same as GET, without the body
+            scope = {**scope, "method": "GET"}
 
-        async def send_with_headers(message: Message) -> None:
+        async def send_on(event: Message) -> None:
             nonlocal begun
-            if message["type"] == "http.response.start":
+            if event["type"] == "http.response.start":
                 begun = True
-                headers = MutableHeaders(scope=message)
+                headers = MutableHeaders(scope=event)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-            await send(message)
+            elif is_head:
+                event = {**event, "body": b""}
+            await send(event)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, send_on)
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception as error:  # noqa: BLE001  (nothing may reach the server's own error page)
             problem = problem_for(error) or _unexpected(error, scope)
             if not begun:
-                await respond(problem)(scope, receive, send_with_headers)
+                await self._answer(problem, scope["path"])(scope, receive, send_on)
+
+    def _answer(self, problem: Problem, path: str) -> Response:
+        if not is_page(path):
+            return respond(problem)
+        page = message(
+            self._renderer,
+            "Please try again",
+            "This page can't be shown at the moment. Reload it in a minute; nothing was lost.",
+            problem.status_code,
+        )
+        page.headers.update(problem.headers or {})
+        return page
 
 
 def _unexpected(error: Exception, scope: Scope) -> Problem:

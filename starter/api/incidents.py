@@ -1,4 +1,4 @@
-"""Incidents, and what a person can do about one."""
+"""Incidents as they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["Incidents"])
 
 
 async def incident_in_full(use: Resources, incident: UUID, only: UUID | None) -> dict[str, Any]:
-    """Raises UnknownIncidentError."""
+    """An incident as `GET /v1/incidents/{id}` shows it. Raises UnknownIncidentError."""
     row = await use.reader.incident(incident, only)
     timeline, deliveries, situation = await asyncio.gather(
         use.reader.timeline(incident), use.reader.deliveries(incident), use.incidents.situation(incident)

@@ -8,7 +8,8 @@ from fastapi import Path, Query
 from pydantic import AfterValidator
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """PostgreSQL keeps no NUL in a text."""
     if "\x00" in text:
         raise ValueError("must not contain NUL characters")
     return text
@@ -18,8 +19,8 @@ def _name(**options: Any) -> Any:
     return Path(min_length=1, **options)
 
 
-ExternalId: TypeAlias = Annotated[str, AfterValidator(_storable), _name(max_length=200, examples=["techcorp"])]
-TypeInPath: TypeAlias = Annotated[str, AfterValidator(_storable), _name(max_length=100, examples=["salesforce"])]
-IdInPath: TypeAlias = Annotated[str, AfterValidator(_storable), _name(max_length=200, examples=["crm-sync"])]
-Text: TypeAlias = Annotated[str, AfterValidator(_storable)]
+ExternalId: TypeAlias = Annotated[str, AfterValidator(storable), _name(max_length=200, examples=["techcorp"])]
+TypeInPath: TypeAlias = Annotated[str, AfterValidator(storable), _name(max_length=100, examples=["salesforce"])]
+IdInPath: TypeAlias = Annotated[str, AfterValidator(storable), _name(max_length=200, examples=["crm-sync"])]
+Text: TypeAlias = Annotated[str, AfterValidator(storable)]
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=500)]

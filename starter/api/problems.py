@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from activities.db.actions import ActionRefusedError
 from activities.db.customers import UnknownCustomerError
 from activities.db.incidents import UnknownIncidentError
 from activities.db.intake import EventRefusedError
@@ -61,9 +62,9 @@ class Problem(HTTPException):
 
     @classmethod
     def at(cls, field: str, message: str, status: int = 422) -> Problem:
-        """One wrong field."""
-        where = f"{field}: " if field else ""
-        return cls(status, f"{where}{message}", errors=[FieldProblem(field=field, message=message)])
+        """One wrong field, or the body as a whole."""
+        named = [FieldProblem(field=field, message=message)] if field or status == 422 else []
+        return cls(status, f"{field}: {message}" if field else message, errors=named)
 
 
 def away(what: str) -> Problem:
@@ -80,6 +81,8 @@ def problem_for(error: Exception) -> Problem | None:
             return Problem(error.status_code, _said(error), headers=error.headers)
         case RequestValidationError():
             return invalid(error.errors())
+        case ActionRefusedError():
+            return Problem.at(error.field, error.message, error.status)
         case EventRefusedError():
             return Problem.at(f"[{error.index}].{error.field}", error.message, error.status)
         case IntegrationRefusedError():
@@ -136,7 +139,11 @@ _PLACES = {"body", "query", "path", "header"}
 
 def _field_problem(error: ErrorDetails) -> FieldProblem:
     context = error.get("ctx") or {}
-    location = [part for i, part in enumerate(error["loc"]) if not (i == 0 and part in _PLACES)]
+    location = list(error["loc"])
+    if location[:1] and location[0] in _PLACES:
+        del location[0]
+    if location[:1] == ["monitor"] and location[1:2]:
+        del location[1]  # its kind, by which pydantic tells the six apart
     field = field_name([*location, *([context["field"]] if error["type"] == "field" else [])])
     message = _REWORDED.get(error["type"], error["msg"].removeprefix("Value error, "))
     return FieldProblem(field=field, message=message)

@@ -92,7 +92,4 @@ def _addresses(home: Home, choice: Choice) -> Table:
     if outside:
         table.add_row("[bold]From outside[/]", ", ".join(outside))
     table.add_row("[bold]Settings[/]", f"{home.folder}/env   logs: {home.folder}/logs")
-    table.add_row(
-        "[bold]First key[/]", "relink keys create me --scope admin --scope events --scope read --scope operate"
-    )
     return table

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest_asyncio
+from fastapi import FastAPI
 
 from activities.db.keys import KeyStore, Scope
-from activities.db.pool import Pool
+from activities.db.pool import Pool, create_pool
 from activities.policy import PolicySource
 from activities.settings import Settings
 from starter.api.app import Resources, create_app
+from starter.embedded.postgres import PostgresServer
+from tests.conftest import TEMPLATE
 
 SECRET_KEY = "a-secret-of-this-test-run-and-no-other-0123456789"
 ENCRYPTION_KEYS = "k1:" + "A" * 43 + "="
@@ -49,9 +54,11 @@ class Api:
     """The API as its callers see it; `http` sends a key that may do everything."""
 
     http: httpx.AsyncClient
+    app: FastAPI
     resources: Resources
     bells: RecordedBells
     pool: Pool
+    name: str = "techcorp"  # the customer that the helpers below mean
 
     async def key(self, *scopes: str, customer: str | None = None) -> dict[str, str]:
         """Headers with a new key."""
@@ -59,9 +66,10 @@ class Api:
         return {"Authorization": f"Bearer {key}"}
 
     def anonymous(self) -> httpx.AsyncClient:
-        return client_of(self.resources)
+        """Somebody without a key."""
+        return client_of(self.app)
 
-    async def customer(self, external_id: str = "techcorp", **changes: Any) -> dict[str, Any]:
+    async def customer(self, external_id: str | None = None, **changes: Any) -> dict[str, Any]:
         """Puts a customer with people."""
         body: dict[str, Any] = {
             "name": "TechCorp",
@@ -74,19 +82,24 @@ class Api:
             },
             "technical_contacts": [{"name": "Bob Smith", "email": "bob@techcorp.example", "role": "IT Admin"}],
         }
-        response = await self.http.put(f"/v1/customers/{external_id}", json=body | changes)
+        response = await self.http.put(f"/v1/customers/{external_id or self.name}", json=body | changes)
         assert response.status_code in {200, 201}, response.text
         return dict(response.json())
 
-    async def integration(self, path: str = "techcorp/integrations/salesforce/crm", **body: Any) -> dict[str, Any]:
-        response = await self.http.put(f"/v1/customers/{path}", json=body)
+    def address(self, integration: str = "salesforce/crm") -> str:
+        """Where an integration is PUT and DELETEd."""
+        return f"/v1/customers/{self.name}/integrations/{integration}"
+
+    async def integration(self, integration: str = "salesforce/crm", **body: Any) -> dict[str, Any]:
+        """Puts an integration."""
+        response = await self.http.put(self.address(integration), json=body)
         assert response.status_code in {200, 201}, response.text
         return dict(response.json())
 
     async def event(self, **changes: Any) -> dict[str, Any]:
         """Sends one event; returns its result."""
         body = {
-            "customer_external_id": "techcorp",
+            "customer_external_id": self.name,
             "integration_type": "salesforce",
             "integration_id": "crm",
             "event_type": "auth_failure",
@@ -99,6 +112,20 @@ class Api:
         """Opens an incident; returns its id."""
         return str((await self.event(**changes))["incident"])
 
+    async def show(self, incident: str) -> dict[str, Any]:
+        """The incident in full."""
+        response = await self.http.get(f"/v1/incidents/{incident}")
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def act(self, incident: str, action: str, **body: Any) -> httpx.Response:
+        """Does something about an incident, as Dana unless said otherwise."""
+        return await self.http.post(f"/v1/incidents/{incident}/{action}", json={"by": "dana@acme.example"} | body)
+
+    def rung(self, incident: str) -> int:
+        """How often this incident's bell was rung."""
+        return self.bells.rung.count(UUID(incident))
+
     async def timeline(self, incident: str) -> list[str]:
         rows = await self.pool.fetch("select kind from incident_timeline where incident_id = $1 order by id", incident)
         return [row["kind"] for row in rows]
@@ -108,9 +135,8 @@ class Api:
         return [row["kind"] for row in rows]
 
 
-def client_of(resources: Resources, **headers: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_app(resources))
-    return httpx.AsyncClient(transport=transport, base_url="https://relink.test", headers=headers)
+def client_of(app: FastAPI, **headers: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://relink.test", headers=headers)
 
 
 def assemble(pool: Pool, bells: RecordedBells, **settings: Any) -> Resources:
@@ -119,16 +145,47 @@ def assemble(pool: Pool, bells: RecordedBells, **settings: Any) -> Resources:
     )
 
 
-@pytest_asyncio.fixture
-async def api(pool: Pool) -> AsyncIterator[Api]:
+@asynccontextmanager
+async def opened(pool: Pool) -> AsyncIterator[Api]:
     bells = RecordedBells()
     resources = assemble(pool, bells)
+    app = create_app(resources)
     _, key = await KeyStore(pool).create("everything", list(Scope))
-    async with client_of(resources, Authorization=f"Bearer {key}") as http:
-        yield Api(http, resources, bells, pool)
+    async with client_of(app, Authorization=f"Bearer {key}") as http:
+        yield Api(http, app, resources, bells, pool)
+
+
+@pytest_asyncio.fixture
+async def api(pool: Pool) -> AsyncIterator[Api]:
+    """On a database of its own."""
+    async with opened(pool) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shared(postgres_server: PostgresServer) -> AsyncIterator[Api]:
+    """On one database for a whole module: for tests that store nothing, or nothing that another would see."""
+    name = f"api_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(postgres_server.url)
+    await admin.execute(f"create database {name} template {TEMPLATE}")
+    async with create_pool(postgres_server.database(name)) as pool, opened(pool) as found:
+        await found.customer()
+        yield found
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest_asyncio.fixture
+async def apart(shared: Api) -> Api:
+    """A customer that no other test knows, on the module's database."""
+    own = replace(shared, name=f"corp-{uuid4().hex[:12]}")
+    await own.customer()
+    return own
 
 
 def with_settings(api: Api, **changes: Any) -> Api:
     """The same API with other settings."""
     resources = assemble(api.pool, api.bells, **changes)
-    return replace(api, resources=resources, http=client_of(resources, **dict(api.http.headers)))
+    app = create_app(resources)
+    http = client_of(app, Authorization=api.http.headers["authorization"])
+    return replace(api, resources=resources, app=app, http=http)

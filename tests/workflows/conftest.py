@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from oidc_provider_mock import run_server_in_thread
 
 from activities.db.pool import Pool
 from tests.workflows.world import (
@@ -38,6 +38,8 @@ async def _world(pool: Pool, around: Surroundings) -> AsyncIterator[World]:
 @pytest.fixture(scope="session")
 def provider() -> Iterator[str]:
     """The issuer address of an OAuth provider that nobody here wrote."""
+    with warnings.catch_warnings(record=True):  # it warns about its own libraries, whatever the filters say
+        from oidc_provider_mock import run_server_in_thread  # noqa: PLC0415
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # it speaks plain HTTP
         with run_server_in_thread() as server:

@@ -66,8 +66,6 @@ async def test_unconfirmable_stands_as_reported(world: World, httpserver: HTTPSe
     assert len(world.alerts()) == 1
 
 
-
-
 def _monitor(httpserver: HTTPServer) -> dict[str, object]:
     url = httpserver.url_for("/token")
     return {"kind": "oauth2", "token_url": url, "client_id": "relink", "refresh_token": "a-refresh-token"}

@@ -20,12 +20,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.db.actions import Actions
 from activities.db.events import EventStore, Outcome
-from activities.db.incidents import close, lock
-from activities.db.integrations import add_bell, add_hint
+from activities.db.integrations import IntegrationStore
 from activities.db.pool import Pool
-from activities.db.sql import queries
-from activities.db.timeline import add_to_timeline
 from activities.events import Event
 from activities.playbooks import load_catalogue
 from activities.policy import PolicySource
@@ -44,6 +42,7 @@ from workflows.domain.policy import Policy
 
 ENCRYPTION_KEYS = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SECRET_KEY = "test-secret-key-of-at-least-32-characters"
+CSM = "maria@vendor.example"
 SLACK_ALERT = "integration_disconnected_alert"
 CUSTOMER_MAIL = "integration_disconnected_customer"
 
@@ -95,6 +94,8 @@ class World:
     policy: PolicySource
     settings: Settings
     events: EventStore
+    actions: Actions
+    integrations: IntegrationStore
     ring: Ring
     make_worker: Callable[[], Worker]
     objects: Callable[[], list[object]]
@@ -130,9 +131,7 @@ class World:
 
     async def handle(self, incident: UUID) -> WorkflowHandle[Any, Any]:
         row = await self.row(incident)
-        return self.client.get_workflow_handle(
-            disconnection_workflow_id(row["integration_health_id"], row["number"])
-        )
+        return self.client.get_workflow_handle(disconnection_workflow_id(row["integration_health_id"], row["number"]))
 
     async def row(self, incident: UUID) -> asyncpg.Record:
         row = await self.pool.fetchrow("select * from incidents where id = $1", incident)
@@ -196,31 +195,27 @@ class World:
         return [row["kind"] for row in rows]
 
     async def hint(self, incident: UUID, kind: str = "callback") -> None:
-        """Somebody says that it works again: the product's server by a callback, or a person."""
-        async with self.pool.acquire() as connection, connection.transaction():
-            await lock(connection, incident)
-            await add_hint(connection, incident, kind, "somebody")
+        """The product says that it was reconnected, or a person says so (`kind` "person")."""
+        await self.actions.hint(incident, kind)
         await self.ring.incident(incident)
 
     async def close_by_hand(self, incident: UUID, resolution: Resolution) -> None:
-        async with self.pool.acquire() as connection, connection.transaction():
-            await close(connection, *await lock(connection, incident), resolution, actor="operator")
-            await add_bell(connection, incident, Bell.CLOSED)
+        await self.actions.close(incident, CSM, resolution)
         await self.ring.incident(incident)
 
     async def acknowledge(self, incident: UUID) -> None:
-        await self._mark(incident, "acknowledge", "maria@vendor.example", bell=Bell.ACKNOWLEDGED)
-
-    async def snooze(self, incident: UUID, until: datetime) -> None:
-        await self._mark(incident, "snooze", until, bell=Bell.SNOOZED)
-
-    async def _mark(self, incident: UUID, statement: str, argument: Any, *, bell: Bell) -> None:
-        async with self.pool.acquire() as connection, connection.transaction():
-            await lock(connection, incident)
-            await connection.execute(queries("incidents")[statement], incident, argument)
-            await add_to_timeline(connection, incident, bell, "operator")
-            await add_bell(connection, incident, bell)
+        assert await self.actions.acknowledge(incident, CSM)
         await self.ring.incident(incident)
+
+    async def snooze(self, incident: UUID, span: timedelta) -> None:
+        assert await self.actions.snooze(incident, CSM, datetime.now(UTC) + span)
+        await self.ring.incident(incident)
+
+    async def remove(self) -> None:
+        """The integration is deleted, as by DELETE."""
+        customer = await self.value("select id from customers")
+        for incident in await self.integrations.remove(customer, "salesforce", "crm-sync"):
+            await self.ring.incident(incident)
 
     async def ring_bell(self, incident: UUID, bell: Bell) -> None:
         row = await self.row(incident)
@@ -359,6 +354,8 @@ async def world_in(around: Surroundings, pool: Pool, policy_file: Path | None = 
             policy=policy,
             settings=settings,
             events=EventStore(pool, lambda: policy.current, load_catalogue()),
+            actions=Actions(pool),
+            integrations=IntegrationStore(pool, SecretBox(ENCRYPTION_KEYS)),
             ring=Ring(client, pool),
             make_worker=lambda: make_worker(client, objects()),
             objects=objects,

@@ -1,4 +1,4 @@
-"""The words of a diagnosis: one cause, told to a CSM and to the customer (FR-2.2, FR-2.3, FR-3.1; PRD-101 §5.1, §5.2)."""
+"""The words of a diagnosis: one cause, told to a CSM and to the customer (FR-2.2, FR-2.3, FR-3.1, §5.1, §5.2)."""
 
 from __future__ import annotations
 
@@ -90,13 +90,14 @@ def explain(
     def lines(texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(plain(text) for text in texts)
 
-    meaning = (playbook.meaning if playbook else {}).get(verdict.state, catalogue.common.meaning[verdict.state])
-    sentences = (said("explanation"), meaning, catalogue.common.say[verdict.who])
+    category = catalogue.common.categories[verdict.category]
+    meanings = {**catalogue.common.meaning, **(playbook.meaning if playbook else {}), **category.meaning}
+    sentences = (said("explanation"), meanings[verdict.state], catalogue.common.say[verdict.who])
     return Words(
         reason=plain(said("reason")),
         explanation=plain(" ".join(sentence.strip() for sentence in sentences)),
         steps=lines(said("steps")),
-        impact=lines(_impact(verdict.state, provider, playbook, catalogue)),
+        impact=lines(_impact(verdict, provider, playbook, catalogue)),
         customer_reason=plain(said("customer_reason")),
         customer_steps=lines(said("customer_steps")),
         customer_minutes=said("customer_minutes"),
@@ -126,12 +127,10 @@ def _layers(verdict: Verdict, rule: Rule | None, playbook: Playbook | None, cata
     yield catalogue.common.by_who[verdict.who]
 
 
-def _impact(
-    state: ConnectionState, provider: str | None, playbook: Playbook | None, catalogue: Catalogue
-) -> tuple[str, ...]:
-    if state is ConnectionState.DISCONNECTED and playbook is not None:
+def _impact(verdict: Verdict, provider: str | None, playbook: Playbook | None, catalogue: Catalogue) -> tuple[str, ...]:
+    """What stopped: by category (single sign-on), integration type or provider; less is said if it only wavers."""
+    impact = tuple(catalogue.common.categories[verdict.category].impact.get(verdict.state, ()))
+    if not impact and verdict.state is ConnectionState.DISCONNECTED and playbook is not None:
         kind = _integration_type(provider, playbook)
         impact = (kind.impact if kind else ()) or playbook.impact
-        if impact:
-            return tuple(impact)
-    return catalogue.common.impact[state]
+    return impact or tuple(catalogue.common.impact[verdict.state])

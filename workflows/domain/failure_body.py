@@ -19,9 +19,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-BODY_CAP = (
-    64_000  # characters that are looked at; a longer body is an HTML page or an attack, and its start tells which
-)
+BODY_CAP = 64_000  # characters that are read at all; what is longer is a page or an attack, and its start tells which
 TEXT_CAP = 6_000  # characters that phrases are matched against
 PIECE_CAP = 2_000  # of one message, so that a long first one cannot push the others out
 NODE_CAP = 2_000  # JSON values that are visited
@@ -74,7 +72,7 @@ _CODE_KEYS = (
 _FLAG_KEYS = ("failure", "error", "suspended", "disabled", "revoked", "expired", "challenge")
 
 _LOOSE_PAIR = re.compile(
-    r"""["'<\b]?\b(error_?code|error_?subtype|sub_?error|error|code|reason|exceptioncode|faultcode|status_?code)\b"""
+    r"""\b(error_?code|error_?subtype|sub_?error|error|code|reason|exceptioncode|faultcode|status_?code)\b"""
     r"""["']?[ ]{0,2}[:=>][ ]{0,2}["'\[]{0,2}([\w.:/-]{2,90})""",
     re.IGNORECASE,
 )
@@ -125,7 +123,7 @@ def read_evidence(failure: Failure) -> Evidence:
 
 def _likely_surface(codes: set[str], text: str) -> Surface:
     """Events need not name the surface; where it was left out, the vocabulary usually gives it away."""
-    if "saml" in text:
+    if "urn:oasis:names:tc:saml" in text or "saml response" in text:
         return Surface.SAML
     if codes & {"invalidgrant", "invalidclient", "unauthorizedclient", "unsupportedgranttype"} or "aadsts" in text:
         return Surface.TOKEN_ENDPOINT
@@ -186,7 +184,7 @@ class _Findings:
     def _read_loose(self, text: str) -> None:
         for pair in _LOOSE_PAIR.finditer(text[:TEXT_CAP]):
             key, value = pair.groups()
-            if value.isdigit() and len(value) < 12:
+            if _is_number(value):
                 if value[0] == "0" or "status" not in key.casefold():
                     self.codes.add(code_key(value))
                 self.add_number(int(value))
@@ -226,7 +224,7 @@ class _Findings:
             self._read_string(name, value)
 
     def _read_string(self, name: str, value: str) -> None:
-        if value.isascii() and value.isdigit() and len(value) < 12:
+        if _is_number(value):
             if name.endswith(_CODE_KEYS):
                 self.add_number(int(value))
             return
@@ -237,14 +235,16 @@ class _Findings:
 
 def _json_in(text: str) -> object | None:
     """The JSON document that the text is, or that begins inside it (`400 Bad Request: {"error": …}`)."""
-    start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-    if start < 0 or text.startswith("<"):
+    if text.startswith("<"):
         return None
-    try:
-        document: object = json.JSONDecoder().raw_decode(text, start)[0]
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict | list) and document else None
+    for start in sorted({text.find("{"), text.find("[")} - {-1}):
+        try:
+            document: object = json.JSONDecoder().raw_decode(text, start)[0]
+        except (ValueError, RecursionError):
+            continue
+        if document:
+            return document
+    return None
 
 
 def _walk(document: object) -> Iterator[tuple[str, object]]:
@@ -260,7 +260,8 @@ def _walk(document: object) -> Iterator[tuple[str, object]]:
             queue.extend((key, v) for v in value[:100])
         elif isinstance(value, str) and value.lstrip().startswith(("{", "[")):
             inner = _json_in(value.strip())
-            queue.append((key, inner)) if inner is not None else None
+            if inner is not None:
+                queue.append((key, inner))
             yield key, value
         else:
             yield key, value
@@ -278,6 +279,10 @@ def _without_scripts(body: str) -> str:
         position = len(body) if end < 0 else end
     parts.append(body[position:])
     return "".join(parts)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 12
 
 
 def _status_in(text: str) -> int | None:

@@ -1,8 +1,8 @@
 """Phrases: the only patterns a playbook may use, so that no rule can be slow on hostile text.
 
-A phrase is literal words, `(one|of|these)`, `(optional )?`, `#` for a digit, and at most two `...` for up to 80 characters
-in between. A blank also matches a hyphen or an underscore. It begins at the start of a word and may end inside one, so that
-`throttl` is not needed twice. Text is expected in lower case, single-spaced.
+A phrase is literal words, `(one|of|these)`, `(optional )?`, `#` for a digit, and at most two `...` for up to 60
+characters in between. A blank also matches a hyphen or an underscore. A phrase begins where a word begins and may end
+inside one. The text is expected in lower case and single-spaced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A compiled phrase. `anchor` is its longest literal word, if any: its absence rules the phrase out at little cost."""
+    """A compiled phrase. `anchor` is its longest literal word, if any; without that the phrase cannot match."""
 
     source: str
     anchor: str
@@ -40,7 +40,7 @@ def compile_phrase(source: object) -> Phrase:
     literals: list[str] = []
     for piece in _PIECE.findall(re.sub(r" ?\.\.\. ?", "...", source)):
         if piece == "...":
-            parts.append("[^|]{0,80}?" + _WORD_START)  # a bar parts the messages of one failure
+            parts.append("[^|]{0,60}?" + _WORD_START)  # a bar parts the messages of one failure
         elif piece.startswith("(") and piece.rstrip("?").endswith(")"):
             options = piece.rstrip("?")[1:-1].split("|")
             parts.append("(?:" + "|".join(map(_literal, options)) + ")" + ("?" if piece.endswith("?") else ""))

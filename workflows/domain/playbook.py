@@ -104,6 +104,7 @@ class When(_Strict):
     surface: Surfaces = ()
     unless_surface: Surfaces = ()
     status: Statuses = frozenset()
+    unless_status: Statuses = frozenset()
     code: Codes = frozenset()
     text: Phrases = ()
     unless: Phrases = ()
@@ -114,6 +115,7 @@ class When(_Strict):
             (not self.surface or evidence.surface in self.surface)
             and evidence.surface not in self.unless_surface
             and (not self.status or evidence.status in self.status)
+            and evidence.status not in self.unless_status
             and (not self.code or not self.code.isdisjoint(evidence.codes))
             and (not self.text or any(phrase.found_in(evidence.text) for phrase in self.text))
             and not any(phrase.found_in(evidence.text) for phrase in self.unless)
@@ -129,6 +131,12 @@ class Then(_Strict):
     who: WhoFixes | None = None
     reconnect: bool | None = None
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _only_customers_reconnect(self) -> Self:
+        if self.reconnect and self.who is not None and not self.who.is_customer:
+            raise ValueError(f"{self.who} cannot reconnect a customer's integration")
+        return self
 
 
 class Texts(_Strict):
@@ -168,6 +176,7 @@ class Playbook(_Strict):
     aliases: tuple[str, ...] = ()
     integration_types: Mapping[str, IntegrationType | None] = {}
     generic: bool = False
+    hosted: bool = True  # a service that all customers share; false where each customer has a server of their own
     leads_on: Surfaces = ()  # a generic playbook is asked before the others on these surfaces,
     rank: int = 50  # and in this order
     surface: Surface | None = None  # assumed when a failure names none
@@ -178,6 +187,19 @@ class Playbook(_Strict):
     texts: Mapping[str, Texts] = {}  # by "category", or by "category/who_fixes"
     rules: tuple[Rule, ...] = ()
     fallbacks: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _texts_have_known_keys(self) -> Self:
+        for key in self.texts:
+            category, _, who = key.partition("/")
+            if category not in set(Category) or who not in {"", *WhoFixes}:
+                raise ValueError(f"texts.{key} is neither a category nor category/who_fixes")
+        return self
+
+    @property
+    def is_named(self) -> bool:
+        """Whether an integration can be called so; a generic playbook without other names is only rules."""
+        return not self.generic or bool(self.aliases or self.integration_types)
 
     def recognises(self, evidence: Evidence) -> bool:
         """Whether the failure carries codes that only this provider gives, whatever it was said to be."""
@@ -192,6 +214,8 @@ class CategoryDefaults(_Strict):
     who: WhoFixes
     reconnect: bool = False
     texts: Texts
+    meaning: Mapping[ConnectionState, str] = {}  # where it is the same at every provider
+    impact: Mapping[ConnectionState, Lines] = {}
     by_who: Mapping[WhoFixes, Texts] = {}
     reconnecting: Mapping[WhoFixes, Texts] = {}  # where that person also has to connect again
 
@@ -224,37 +248,52 @@ class Catalogue:
     common: CommonTexts
     playbooks: tuple[Playbook, ...]
     by_name: Mapping[str, Playbook]
+    by_prefix: Mapping[str, Playbook]  # without the integration types, some of which are everyday words ("teams")
 
     @classmethod
     def of(cls, common: CommonTexts, playbooks: Mapping[str, Playbook]) -> Catalogue:
-        """Raises ValueError if two playbooks claim the same name."""
+        """Raises ValueError if two playbooks claim the same name, or a text has an unknown placeholder."""
+        known = {*common.places, "provider", "product_name"}
         by_name: dict[str, Playbook] = {}
+        by_prefix: dict[str, Playbook] = {}
         for file, playbook in playbooks.items():
-            for name in {name_key(n) for n in (file, playbook.name, *playbook.aliases, *playbook.integration_types)}:
+            unknown = _placeholders(playbook.model_dump()) | set(playbook.places) - set(common.places)
+            if unknown - known:
+                raise ValueError(f"{file}.yaml: unknown placeholder {', '.join(sorted(unknown - known))}")
+            own = {name_key(name) for name in (file, playbook.name, *playbook.aliases)} if playbook.is_named else set()
+            by_prefix.update(dict.fromkeys(own, playbook))
+            for name in own | {name_key(kind) for kind in playbook.integration_types}:
                 if by_name.setdefault(name, playbook) is not playbook:
-                    raise ValueError(f"{name!r} is claimed by {playbook.name} and {by_name[name].name}")
-        return cls(common, tuple(playbooks.values()), by_name)
+                    raise ValueError(f"{file}.yaml: {name!r} already belongs to {by_name[name].name}")
+        return cls(common, tuple(playbooks.values()), by_name, by_prefix)
 
     def without(self, name: str) -> Catalogue:
         """This catalogue with one provider's playbook removed: shows what the generic layer knows by itself."""
         gone = self.by_name.get(name_key(name))
         if gone is None or gone.generic:
             return self
-        kept = {key: playbook for key, playbook in self.by_name.items() if playbook is not gone}
-        return Catalogue(self.common, tuple(p for p in self.playbooks if p is not gone), kept)
+        left = {name: playbook for name, playbook in self.by_name.items() if playbook is not gone}
+        prefixes = {name: playbook for name, playbook in self.by_prefix.items() if playbook is not gone}
+        return Catalogue(self.common, tuple(p for p in self.playbooks if p is not gone), left, prefixes)
 
     def find(self, provider: str | None) -> Playbook | None:
         """The playbook of a provider name or an integration type; `salesforce_sandbox_2` is still Salesforce."""
         words = re.findall(r"[^\W_]+", (provider or "")[:200].casefold())
-        for length in range(len(words), 0, -1):
-            playbook = self.by_name.get("".join(words[:length]))
-            if playbook is not None:
-                return playbook
-        return None
+        exact = self.by_name.get("".join(words))
+        prefixes = ("".join(words[:length]) for length in range(len(words) - 1, 0, -1))
+        return exact or next((self.by_prefix[prefix] for prefix in prefixes if prefix in self.by_prefix), None)
 
     def generic_for(self, surface: Surface) -> list[Playbook]:
         generic = [playbook for playbook in self.playbooks if playbook.generic]
         return sorted(generic, key=lambda playbook: (surface not in playbook.leads_on, playbook.rank))
+
+
+def _placeholders(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return {name for inner in value.values() for name in _placeholders(inner)}
+    if isinstance(value, list | tuple):
+        return {name for inner in value for name in _placeholders(inner)}
+    return set(re.findall(r"\{(\w*)\}", value)) if isinstance(value, str) else set()
 
 
 def name_key(name: str) -> str:

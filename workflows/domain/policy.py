@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from workflows.domain.durations import Duration
 
@@ -29,6 +30,12 @@ class Role(StrEnum):
     TECHNICAL_CONTACT = "technical_contact"
 
 
+def _divides_a_day(bucket: timedelta) -> timedelta:
+    if timedelta(days=1) % bucket:
+        raise ValueError('must divide a day, such as "15m" or "1h"')
+    return bucket
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,6 +48,7 @@ class SeverityRules(_Table):
 class Detection(_Table):
     confirm_failures: Annotated[int, Field(ge=1, le=100)]
     degraded_alert_after: Duration
+    confirm_recoveries: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 class Notify(_Table):
@@ -99,7 +107,29 @@ class CustomerRules(_Table):
 
 
 class Monitoring(_Table):
-    interval: Duration
+    interval: Annotated[Duration, Field(ge=timedelta(seconds=1))]
+    recheck_after: Duration = timedelta(seconds=30)
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
+    per_host: Annotated[int, Field(ge=1, le=100)] = 4
+    canaries: tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...] = ()
+
+
+class Metrics(_Table):
+    """A bucket divides a day, so that buckets begin at the same times every day."""
+
+    bucket: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=1)), AfterValidator(_divides_a_day)] = (
+        timedelta(minutes=15)
+    )
+    retention: Duration = timedelta(days=90)
+    window: Duration = timedelta(hours=1)
+    min_success: Annotated[float, Field(ge=0, le=1)] = 0.8
+    max_p95: Duration = timedelta(seconds=8)
+
+
+class Expiry(_Table):
+    warn_before: tuple[Annotated[Duration, Field(gt=timedelta(0))], ...] = (
+        timedelta(days=30), timedelta(days=14), timedelta(days=7), timedelta(days=1),
+    )  # fmt: skip
 
 
 class Limits(_Table):
@@ -119,7 +149,8 @@ class Chronic(_Table):
 
 
 class Policy(_Table):
-    """One whole, valid policy. Immutable: an incident keeps the one that it started with."""
+    """One whole, valid policy. Immutable: an incident keeps the one that it started with, which is why keys that came
+    later have defaults here too."""
 
     severity: SeverityRules
     detection: Detection
@@ -134,6 +165,8 @@ class Policy(_Table):
     limits: Limits
     outage: Outage
     chronic: Chronic
+    metrics: Metrics = Metrics()
+    expiry: Expiry = Expiry()
 
     def ladder(self, severity: Severity) -> Ladder:
         """The escalation ladder of this severity."""

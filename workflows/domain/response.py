@@ -49,11 +49,11 @@ def _dues(s: Situation, now: datetime) -> list[Due]:
         dues.append(Due(s.next_retry_at, News.MESSAGE_WAITING, "send a waiting message"))
     if s.is_over:
         return dues or [Due(now, News.IT_IS_OVER, "closing")]
-    if s.recovery_hinted:
-        dues.append(Due(s.recheck_at or now, News.RECOVERY_HINTED, "verify the connection"))
     if s.status is Status.RECOVERING:
         held = s.quiet_until or now
         return [*dues, Due(held, News.HELD_LONG_ENOUGH, "resolve if the connection holds")]
+    if s.recovery_hinted:
+        dues.append(Due(s.recheck_at or now, News.RECOVERY_HINTED, "verify the connection"))
     if not s.informed:
         return [*dues, Due(max(s.detected_at + s.hold, now), News.RESPONSE_DUE, "tell people")]
     return dues + _patience(s)
@@ -65,38 +65,48 @@ def _patience(s: Situation) -> list[Due]:
     snoozed = s.snoozed_until if s.snoozed_until != s.unsnoozed_at else None
     if snoozed:
         return [Due(snoozed, News.SNOOZE_ENDED, "end of the snooze")]
-    start = s.alerted_at or s.detected_at
     acknowledged = s.acknowledged_at if s.acknowledged_at != s.ack_expired_at else None
     if acknowledged and s.ladder:
         due = acknowledged + s.ack_timeout
         dues.append(Due(due, News.ACKNOWLEDGEMENT_EXPIRED, "escalate again: acknowledged but not fixed"))
     elif not acknowledged:
-        dues += _escalation(s, start)
+        dues += _escalation(s)
     if s.customer_mailed and s.reminders_sent < len(s.reminders):
-        dues.append(Due(start + s.reminders[s.reminders_sent], News.REMINDER_DUE, "remind the technical contact"))
+        due = clock_start(s) + s.reminders[s.reminders_sent]
+        dues.append(Due(due, News.REMINDER_DUE, "remind the technical contact"))
     return dues
 
 
-def escalation_due_at(s: Situation, step: int, start: datetime) -> datetime:
-    """When a step of the ladder is due. The clock starts at the first notice; a snooze that has ended gives the CSM
-    the first step's time again before anybody else is told."""
-    due = start + s.ladder[step].after
+def clock_start(s: Situation) -> datetime:
+    """Where the ladder and the reminders start to count: at the first notice, or when it became worse after that."""
+    start = s.alerted_at or s.detected_at
+    return max(start, s.worsened_at) if s.worsened_at else start
+
+
+def escalation_due_at(s: Situation, step: int) -> datetime:
+    """When a step of the ladder is due. A snooze that has ended gives the CSM the first step's time again before
+    anybody else is told."""
+    due = clock_start(s) + s.ladder[step].after
     if s.unsnoozed_at:
         due = max(due, s.unsnoozed_at + s.ladder[0].after)
     return due
 
 
-def _escalation(s: Situation, start: datetime) -> list[Due]:
+def _escalation(s: Situation) -> list[Due]:
     if s.escalation_step >= len(s.ladder):
         return []
     step = s.ladder[s.escalation_step]
-    return [Due(escalation_due_at(s, s.escalation_step, start), News.ESCALATION_DUE, f"escalate to {step.to}")]
+    return [Due(escalation_due_at(s, s.escalation_step), News.ESCALATION_DUE, f"escalate to {step.to}")]
 
 
 def due_steps(s: Situation, now: datetime) -> int:
     """How many steps of the ladder are due: after a long outage only the highest of them is told, once."""
-    start = s.alerted_at or s.detected_at
-    return sum(escalation_due_at(s, step, start) <= now for step in range(len(s.ladder)))
+    return sum(escalation_due_at(s, step) <= now for step in range(len(s.ladder)))
+
+
+def due_reminders(s: Situation, now: datetime) -> int:
+    """How many reminders are due: after a long outage only the newest of them is sent."""
+    return sum(clock_start(s) + after <= now for after in s.reminders)
 
 
 def next_quiet_window(window: timedelta) -> timedelta:

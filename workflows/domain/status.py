@@ -40,28 +40,36 @@ class Observation:
     weight: Weight = Weight.RETRYABLE
 
 
+@dataclass(frozen=True, order=True)
+class Failed:
+    """One effective failure."""
+
+    at: datetime
+    weight: Weight = Weight.RETRYABLE
+
+
 @dataclass(frozen=True)
 class Health:
-    """What is known of one integration; `failures` are the times of the failures in a row, oldest first."""
+    """What is known of one integration; `failures` are the failures in a row, oldest first (the newest hundred, which
+    is why `failing_since`, the earliest of the run, is kept beside them)."""
 
     status: HealthStatus = HealthStatus.HEALTHY
-    failures: tuple[datetime, ...] = ()
+    failures: tuple[Failed, ...] = ()
+    failing_since: datetime | None = None
     last_success_at: datetime | None = None
     last_closed_at: datetime | None = None
-    degraded_since: datetime | None = None
     muted: bool = False
     removed: bool = False
     monitored: bool = False
     incident_open: bool = False
 
     @property
-    def failing_since(self) -> datetime | None:
-        """The earliest failure of this run."""
-        return self.failures[0] if self.failures else None
+    def degraded_since(self) -> datetime | None:
+        return self.failing_since if self.status is HealthStatus.DEGRADED else None
 
     @property
     def last_failure_at(self) -> datetime | None:
-        return self.failures[-1] if self.failures else None
+        return self.failures[-1].at if self.failures else None
 
 
 @dataclass(frozen=True)
@@ -86,37 +94,44 @@ def judge(health: Health, observation: Observation, *, confirm_failures: int) ->
         return _judge_failure(health, observation, confirm_failures)
     if observation.effect is Effect.HINT and health.monitored:
         return Verdict(health, recovery_hinted=health.incident_open)
-    return _judge_success(health, observation)
-
-
-def _is_stale(health: Health, at: datetime) -> bool:
-    return any(edge is not None and at < edge for edge in (health.last_success_at, health.last_closed_at))
+    return _judge_success(health, observation, confirm_failures)
 
 
 def _judge_failure(health: Health, observation: Observation, confirm_failures: int) -> Verdict:
     at = observation.occurred_at
-    if _is_stale(health, at):
+    if any(edge is not None and at < edge for edge in (health.last_success_at, health.last_closed_at)):
         return Verdict(health)
-    failures = tuple(sorted((*health.failures, at)))
-    confirmed = observation.weight is Weight.TERMINAL or (
-        observation.weight is Weight.RETRYABLE and len(failures) >= confirm_failures
-    )
-    if confirmed or health.status is HealthStatus.DISCONNECTED:
-        status, since = HealthStatus.DISCONNECTED, None
-    else:
-        status, since = HealthStatus.DEGRADED, min(filter(None, (health.degraded_since, at)))
-    after = replace(health, status=status, failures=failures, degraded_since=since)
-    return Verdict(after, failed=True, disconnects=confirmed and not health.muted)
+    failures = tuple(sorted((*health.failures, Failed(at, observation.weight))))
+    since = min(filter(None, (health.failing_since, at)))
+    after = _reading(replace(health, failures=failures, failing_since=since), confirm_failures)
+    return Verdict(after, failed=True, disconnects=_is_confirmed(failures, confirm_failures) and not health.muted)
 
 
-def _judge_success(health: Health, observation: Observation) -> Verdict:
+def _judge_success(health: Health, observation: Observation, confirm_failures: int) -> Verdict:
     at = observation.occurred_at
     newest = max(filter(None, (health.last_success_at, at)))
-    failures = tuple(f for f in health.failures if f >= newest)
+    failures = tuple(failed for failed in health.failures if failed.at >= newest)
+    since = health.failing_since
+    if since is not None and since < newest:
+        since = failures[0].at if failures else None
     unmuted = health.last_closed_at is not None and at > health.last_closed_at
-    after = replace(health, last_success_at=newest, failures=failures, muted=health.muted and not unmuted)
-    if failures or newest != at:
-        return Verdict(after)  # something failed at the same time or later: not a recovery
-    if health.incident_open:
+    muted = health.muted and not unmuted
+    after = replace(health, last_success_at=newest, failures=failures, failing_since=since, muted=muted)
+    if health.incident_open and newest == at and since is None:
         return Verdict(after, recovery_hinted=True)  # the incident's workflow decides
-    return Verdict(replace(after, status=HealthStatus.HEALTHY, degraded_since=None))
+    return Verdict(_reading(after, confirm_failures))  # what failed at that time or later is no recovery
+
+
+def _reading(health: Health, confirm_failures: int) -> Health:
+    """The status that these failures add up to, in whatever order they came in. While an incident is open, only its
+    workflow says that a disconnected integration works again."""
+    if health.incident_open and (health.status is HealthStatus.DISCONNECTED or health.failing_since is None):
+        return health
+    if _is_confirmed(health.failures, confirm_failures):
+        return replace(health, status=HealthStatus.DISCONNECTED)
+    return replace(health, status=HealthStatus.DEGRADED if health.failing_since else HealthStatus.HEALTHY)
+
+
+def _is_confirmed(failures: tuple[Failed, ...], confirm_failures: int) -> bool:
+    weights = [failed.weight for failed in failures]
+    return Weight.TERMINAL in weights or weights.count(Weight.RETRYABLE) >= confirm_failures

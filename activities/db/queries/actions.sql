@@ -14,5 +14,5 @@ select count(*) as count,
     or (status in ('sent', 'unknown') and created_at > now() - $4::interval)), false) as just_now
 from deliveries where incident_id = $1 and template = $2 and person_id = $3
 
--- name: fetched_before
-select exists (select from incident_timeline where incident_id = $1 and kind = 'page_fetched' and details = $2)
+-- name: noted
+select exists (select from incident_timeline where incident_id = $1 and kind = $2 and details = $3)

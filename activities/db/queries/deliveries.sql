@@ -11,11 +11,12 @@ where d.delivery_key = $1 for update of d
 
 -- name: claim
 update deliveries set status = 'sending', attempts = attempts + 1, attempt_token = $2, lease_until = now() + $3,
-  phase = null, error = null
+  error = null
 where delivery_key = $1
 
--- name: phase
-update deliveries set phase = $3 where delivery_key = $1 and attempt_token = $2 and status = 'sending'
+-- name: hand_over
+update deliveries set handed_over = handed_over + 1
+where delivery_key = $1 and attempt_token = $2 and status = 'sending'
 
 -- name: settle
 update deliveries set status = $3, external_id = coalesce($4, external_id), error = $5,
@@ -24,7 +25,8 @@ where delivery_key = $1 and attempt_token = $2 and status = 'sending'
 returning delivery_key
 
 -- name: retry_later
-update deliveries set status = 'pending', retry_at = greatest(now(), $3) + $4, error = $5
+update deliveries set status = 'pending', retry_at = greatest(now(), $3) + $4, error = $5,
+  handed_over = handed_over - $6
 where delivery_key = $1 and attempt_token = $2 and status = 'sending'
 
 -- name: suppress

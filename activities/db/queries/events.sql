@@ -30,7 +30,7 @@ order by customer_id, integration_type, integration_id
 on conflict on constraint integration_identity do nothing
 
 -- name: lock_integrations
-select id, customer_id, integration_type, status, last_success_at, last_closed_at, degraded_since, failing_since,
+select id, customer_id, integration_type, status, last_success_at, last_closed_at, failing_since,
        is_critical, muted, removed_at, next_number, monitor
 from integration_health where id = any($1) order by id for update
 
@@ -40,10 +40,10 @@ from incidents where integration_health_id = any($1) and status in ('open', 'rec
 order by id for update
 
 -- name: failures_in_a_row
-select h.id, f.occurred_at
+select h.id, f.occurred_at, f.weight
 from integration_health h
 cross join lateral (
-  select e.occurred_at from integration_events e
+  select e.occurred_at, coalesce(e.weight, 'retryable') as weight from integration_events e
   where e.integration_health_id = h.id and e.effect = 'failure'
     and e.occurred_at >= greatest(h.last_success_at, h.last_closed_at, '-infinity')
   order by e.occurred_at desc limit 100
@@ -52,8 +52,8 @@ where h.id = any($1)
 
 -- name: insert_event
 insert into integration_events (customer_id, integration_type, event_type, error_details, integration_health_id,
-  incident_id, source, event_id, occurred_at, effect, new_status, endpoint)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+  incident_id, source, event_id, occurred_at, effect, weight, new_status, endpoint)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: save_health
 update integration_health set
@@ -76,7 +76,7 @@ update incidents set
 where id = $1
 
 -- name: worsen
-update incidents set kind = 'disconnected', severity = $2, category = $3, who_fixes = $4, diagnosis = $5,
+update incidents set kind = 'disconnected', worsened_at = now(), severity = $2, category = $3, who_fixes = $4, diagnosis = $5,
   failure_reason = $6, error_code = $7, updated_at = now()
 where id = $1
 
@@ -87,9 +87,8 @@ insert into incident_timeline (incident_id, kind, actor, details) values ($1, $2
 insert into doorbells (incident_id, kind) values ($1, $2)
 
 -- name: long_degraded
-select h.id, h.customer_id, h.integration_type, h.degraded_since, h.failing_since, h.is_critical, h.next_number,
-       h.error_code, c.arr
-from integration_health h join customers c on c.id = h.customer_id
+select h.id, h.customer_id, h.integration_type, h.degraded_since, h.failure_count, h.next_number, h.error_code
+from integration_health h
 where h.degraded_since <= now() - $1::interval and h.status = 'degraded' and h.removed_at is null and not h.muted
   and not exists (select from incidents i where i.integration_health_id = h.id and i.status in ('open', 'recovering'))
 order by h.id limit 100

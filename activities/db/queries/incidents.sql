@@ -1,7 +1,6 @@
 -- name: situation
 select i.id as incident_id, i.number, i.customer_id, h.integration_type, i.kind, i.status, i.severity, i.resolution,
-  i.detected_at, i.alerted_at,
-  i.acknowledged_at, i.ack_expired_at, i.snoozed_until, i.unsnoozed_at,
+  i.detected_at, i.alerted_at, i.worsened_at, i.acknowledged_at, i.ack_expired_at, i.snoozed_until, i.unsnoozed_at,
   i.confirmed_at is not null as confirmed,
   i.informed_kind is not distinct from i.kind as informed,
   i.hint_seq > i.checked_seq as recovery_hinted,
@@ -16,7 +15,7 @@ from incidents i join integration_health h on h.id = i.integration_health_id whe
 update incidents set confirmed_at = coalesce(confirmed_at, now()), updated_at = now() where id = $1 and confirmed_at is null
 
 -- name: mark_informed
-update incidents set informed_kind = kind, updated_at = now() where id = $1 and informed_kind is distinct from kind
+update incidents set informed_kind = $2, updated_at = now() where id = $1 and informed_kind is distinct from $2
 
 -- name: mark_announced
 update incidents set announced_at = now(), updated_at = now() where id = $1 and announced_at is null
@@ -76,13 +75,13 @@ where id = $1
 
 -- name: healthy_again
 update integration_health set status = 'healthy', failure_count = 0, failing_since = null, degraded_since = null,
-  last_success_at = greatest(last_success_at, now()),
   last_successful_sync = case when $2 then greatest(last_successful_sync, now()) else last_successful_sync end,
+  last_success_at = case when $3 then greatest(last_success_at, now()) else last_success_at end,
   updated_at = now()
 where id = $1
 
 -- name: failing_again
-update integration_health set status = 'disconnected', failing_since = coalesce(failing_since, now()),
+update integration_health set status = $2, failing_since = coalesce(failing_since, now()),
   last_failure_at = now(), updated_at = now()
 where id = $1
 
@@ -122,8 +121,8 @@ insert into tasks (customer_id, incident_id, title, due_at, priority, assignee)
 values ($1, $2, $3, $4, $5, $6) on conflict (incident_id) do nothing returning id
 
 -- name: assess
-update incidents set severity = $2, assessed_kind = kind, assessed_at = coalesce(assessed_at, now()), updated_at = now()
-where id = $1 and assessed_kind is distinct from kind
+update incidents set severity = $2, assessed_kind = $3, assessed_at = coalesce(assessed_at, now()), updated_at = now()
+where id = $1 and kind = $3 and assessed_kind is distinct from $3
 
 -- name: alerted
 update incidents set alerted_at = coalesce(alerted_at, greatest(now(), $2)), updated_at = now() where id = $1
@@ -189,7 +188,7 @@ where incident_id = $1 and channel = 'email' and role = 'technical_contact'
   and status in ('sent', 'unknown')
 
 -- name: monitored
-select i.id, i.status, i.hint_seq, i.hint_kind, i.confirmed_at, i.integration_health_id, i.number,
+select i.id, i.status, i.last_seq, i.hint_seq, i.hint_kind, i.confirmed_at, i.integration_health_id, i.number,
   h.monitor, h.monitor_secrets, h.last_success_at, h.last_failure_at, h.customer_id
 from incidents i join integration_health h on h.id = i.integration_health_id where i.id = $1
 

@@ -105,8 +105,8 @@ async def _story(
         relink = await stack.enter_async_context(httpx.AsyncClient(base_url=api, headers=headers, timeout=10))
         product = Product(relink, web, provider_url)
         product.url = f"http://{ports.HOST}:{await stack.enter_async_context(serving(product.app()))}"
-        database = await asyncpg.connect(settings["RELINK_DATABASE_URL"])
-        stack.push_async_callback(database.close)
+        pool = asyncpg.create_pool(settings["RELINK_DATABASE_URL"], min_size=1, max_size=2)
+        database = await stack.enter_async_context(pool)
         observer = Observer(database, web, settings["RELINK_INBOX_URL"], settings["RELINK_SLACK_PAGE_URL"])
         yield Story(product, observer, teller)
 

@@ -14,7 +14,7 @@ import httpx
 T = TypeVar("T")
 Json = dict[str, Any]
 
-PATIENCE = 15.0  # seconds for a step, unless it is a timer's
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.TransportError)
 
 
 class NotSeenError(Exception):
@@ -23,34 +23,42 @@ class NotSeenError(Exception):
 
 @dataclass(frozen=True)
 class Observer:
-    """Looks again and again until it sees what it looks for."""
+    """Looks again and again until it sees what it looks for, for at most `patience` seconds.
 
-    database: asyncpg.Connection[asyncpg.Record]
+    A server that is away for a moment is waited for.
+    """
+
+    database: asyncpg.Pool[asyncpg.Record]
     web: httpx.AsyncClient
     inbox_url: str
     slack_url: str
+    patience: float = 15.0
 
-    async def until(self, what: str, look: Callable[[], Awaitable[T | None]], seconds: float = PATIENCE) -> T:
+    async def until(self, what: str, look: Callable[[], Awaitable[T | None]]) -> T:
         """What `look` returns as soon as it is something. Raises NotSeenError naming `what`."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self.patience
+        trouble = ""
         while time.monotonic() < deadline:
-            seen = await look()
-            if seen:
-                return seen
+            try:
+                if seen := await look():
+                    return seen
+                trouble = ""
+            except AWAY as error:
+                trouble = f" ({type(error).__name__}: {error})"
             await asyncio.sleep(0.1)
-        raise NotSeenError(f"{what} was not seen within {seconds:.0f} s.")
+        raise NotSeenError(f"{what} was not seen within {self.patience:g} s{trouble}.")
 
-    async def row(self, what: str, query: str, *arguments: object, seconds: float = PATIENCE) -> asyncpg.Record:
+    async def row(self, what: str, query: str, *arguments: object) -> asyncpg.Record:
         """The row that a query finds, once it finds one."""
-        return await self.until(what, lambda: self.database.fetchrow(query, *arguments), seconds)
+        return await self.until(what, lambda: self.database.fetchrow(query, *arguments))
 
-    async def slack_call(self, what: str, method: str, fits: Callable[[Json], bool], seconds: float = PATIENCE) -> Json:
-        """The first call of a method that Slack received and answered `ok`, and whose arguments fit."""
+    async def slack_call(self, what: str, method: str, fits: Callable[[Json], bool]) -> Json:
+        """The first call of a method that Slack received, answered `ok`, and that fits: `{"at","arguments",…}`."""
 
         async def look() -> Json | None:
-            return next((call for call in await self.slack_calls(method) if fits(call["arguments"])), None)
+            return next((call for call in await self.slack_calls(method) if fits(call)), None)
 
-        return await self.until(what, look, seconds)
+        return await self.until(what, look)
 
     async def slack_calls(self, method: str) -> list[Json]:
         """The calls of a method that were answered `ok`, oldest first."""

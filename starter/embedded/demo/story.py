@@ -43,7 +43,7 @@ class Teller:
 
     def tell(self, step: str, text: str) -> None:
         """`step` is one of the names in contract.md; what is told was seen."""
-        self._console.print(f"[dim]{self.elapsed:5.1f} s[/]  [bold green]✔[/] [bold]{step:<13}[/] ", end="")
+        self._console.print(f"[dim]{self.elapsed:5.1f} s[/]  [bold green]✔[/] [bold]{step:<14}[/] ", end="")
         self._console.print(text, markup=False)
 
     @property
@@ -127,8 +127,7 @@ class Story:
         call = await self.see.slack_call(
             "The escalation to the CSM's manager",
             "chat.postMessage",
-            lambda said: said["channel"] in manager and "thread_ts" not in said,
-            20,
+            lambda call: _is_direct(call, manager),
         )
         after = call["at"] - (await self._alerted_at()).timestamp()
         self.teller.tell(
@@ -166,58 +165,61 @@ class Story:
         )
         down = (closed["closed_at"] - closed["opened_at"]).total_seconds()
         self.teller.tell("resolved", f"{closed['resolution']} after {down:.1f} s; integration {closed['health']}")
-        await self._all_clear()
+        await self._all_clear(closed["closed_at"])
         task = await self.see.row(
             "The completed task", "select * from tasks where incident_id = $1 and status <> 'open'", self.incident
         )
         score = await self._score("Critical integration reconnected")
         self.teller.tell("score back", f"{score['adjustment']:+d}, now {score['health_score']}; task {task['status']}")
 
-    async def _all_clear(self) -> None:
-        alert = await self._slack_alert()
-        ts = alert["response"]["ts"]
-        await self.see.slack_call("The edited Slack message", "chat.update", lambda said: said.get("ts") == ts)
+    async def _all_clear(self, closed_at: datetime) -> None:
+        """Only what was said after the end counts."""
+        ts = (await self._slack_alert())["response"]["ts"]
+        end = closed_at.timestamp()
+        await self.see.slack_call(
+            "The edited Slack message", "chat.update", lambda call: call["arguments"]["ts"] == ts and call["at"] > end
+        )
         reply = await self.see.slack_call(
-            "The answer in the Slack thread", "chat.postMessage", lambda said: said.get("thread_ts") == ts
+            "The answer in the Slack thread",
+            "chat.postMessage",
+            lambda call: call["arguments"].get("thread_ts") == ts and call["at"] > end,
         )
-        first = await self._first_mail()
         mail = await self.see.mail(
-            "The all-clear mail", lambda mail: mail["to"] == first["to"] and mail["subject"] != first["subject"]
+            "The all-clear mail",
+            lambda mail: PERSON in mail["recipients"] and datetime.fromisoformat(mail["received_at"]) > closed_at,
         )
-        said = reply["arguments"]["text"].splitlines()[0]
+        said = reply["arguments"]["text"].splitlines()[0].split(". ")[0]
         self.teller.tell("all-clear", f"Slack message edited, in its thread “{said}”; mail to Bob: “{mail['subject']}”")
 
     async def _nothing_twice(self) -> None:
         """Each once: that is the promise, so it is looked at as well."""
-        ts = (await self._slack_alert())["response"]["ts"]
-        posts = await self.see.slack_calls("chat.postMessage")
-        keys = [call["arguments"].get("metadata", {}).get("event_payload", {}).get("delivery_key") for call in posts]
-        ids = [mail["message_id"] for mail in await self.see.mails()]
-        rows = await self.see.database.fetchrow(
+        posts, mails = await self.see.slack_calls("chat.postMessage"), await self.see.mails()
+        keys = [call["arguments"]["metadata"]["event_payload"]["delivery_key"] for call in posts]
+        ids = [mail["message_id"] for mail in mails]
+        counts = await self.see.database.fetchrow(
             "select (select count(*) from incidents) as incidents, (select count(*) from tasks) as tasks,"
-            " (select count(*) from risk_signals) as signals, (select count(*) from health_score_adjustments) as scores"
+            " (select count(*) from risk_signals) as signals,"
+            " (select count(*) from health_score_adjustments) as score_changes,"
+            " (select count(*) from deliveries where status <> 'sent') as unsent"
         )
-        if rows is None or tuple(rows) != (1, 1, 1, 2) or len(keys) != len(set(keys)) or len(ids) != len(set(ids)):
-            raise NotSeenError(f"Each thing once was not seen: {rows}, {len(posts)} Slack messages, {len(ids)} mails.")
-        threads = sum("thread_ts" in call["arguments"] and call["arguments"]["thread_ts"] == ts for call in posts)
-        self.teller.tell(
-            "all once",
-            f"1 incident, 1 task, 1 risk signal, 2 score changes, {len(posts)} Slack messages"
-            f" ({threads} in the thread), {len(ids)} mails; none twice",
-        )
+        once = len(keys) == len(set(keys)) and len(ids) == len(set(ids))
+        if counts is None or tuple(counts) != (1, 1, 1, 2, 0) or not once:
+            raise NotSeenError(f"Each thing once was not seen: {counts}, Slack messages {keys}, mails {ids}.")
+        sent = f"{len(posts)} Slack messages, {len(mails)} mails"
+        self.teller.tell("nothing twice", f"1 incident, 1 task, 1 risk signal, 2 score changes, {sent}")
 
     async def _slack_alert(self) -> Json:
         maria = await self._slack_user(TECHCORP["csm"]["email"])
         return await self.see.slack_call(
             "The Slack message to the CSM",
             "chat.postMessage",
-            lambda said: said["channel"] in maria and "thread_ts" not in said and "metadata" in said,
+            lambda call: _is_direct(call, maria),
         )
 
     async def _slack_user(self, email: str) -> set[str]:
         """The user and their conversation, as soon as Relink has looked them up."""
         found = await self.see.slack_call(
-            f"Looking up {email} in Slack", "users.lookupByEmail", lambda said: said["email"] == email, 20
+            f"Looking up {email} in Slack", "users.lookupByEmail", lambda call: call["arguments"]["email"] == email
         )
         user = found["response"]["user"]["id"]
         opened = [
@@ -255,6 +257,11 @@ class Story:
                 f"The way back from the consent page was not seen: {answer.status_code} {answer.text[:300]}"
             )
         return answer
+
+
+def _is_direct(call: Json, user: set[str]) -> bool:
+    """Whether it is a message of its own to that user."""
+    return call["arguments"]["channel"] in user and "thread_ts" not in call["arguments"]
 
 
 def _heading(call: Json) -> str:

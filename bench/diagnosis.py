@@ -1,0 +1,113 @@
+"""How often the diagnosis is right, and how fast it is: `python -m bench.diagnosis`, and the tests' own figures.
+
+The failures are `tests/data/provider_failures.json` (collected from issue threads, documentation and standards) and
+`tests/data/documented_failures.json` (written from documentation, for codes and libraries that the first lacks).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from activities.playbooks import load_catalogue
+from starter.diagnosing import diagnose_batch
+from workflows.domain.diagnosis import Catalogue, ConnectionState, Failure, diagnose
+
+DATA = Path(__file__).resolve().parent.parent / "tests" / "data"
+FLOOR_PER_SECOND = 1_000  # lines of a batch, on one core
+ALL = "all"
+Row = dict[str, Any]
+
+
+@dataclass
+class Score:
+    """How many diagnoses were right, and how many called a transient failure disconnected."""
+
+    failures: int = 0
+    category: int = 0
+    connection_state: int = 0
+    who_fixes: int = 0
+    self_serve_reconnect: int = 0
+    false_alarms: int = 0
+
+    def __add__(self, other: Score) -> Score:
+        return Score(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Score)))
+
+    def share(self, of: str) -> float:
+        return float(getattr(self, of)) / self.failures
+
+
+def failures(name: str) -> list[Row]:
+    """The rows of `tests/data/<name>.json`."""
+    rows: list[Row] = json.loads((DATA / f"{name}.json").read_text("utf-8"))
+    return rows
+
+
+def score(row: Row, catalogue: Catalogue) -> Score:
+    """One row, judged."""
+    found = diagnose(Failure.model_validate({name: row[name] for name in Failure.model_fields}), catalogue)
+    alarm = found.connection_state is ConnectionState.DISCONNECTED and row["connection_state"] == "transient"
+    return Score(
+        failures=1,
+        category=found.category == row["category"],
+        connection_state=found.connection_state == row["connection_state"],
+        who_fixes=found.who_fixes == row["who_fixes"],
+        self_serve_reconnect=found.self_serve_reconnect == row["self_serve_reconnect"],
+        false_alarms=alarm,
+    )
+
+
+def by_provider(rows: list[Row], catalogue_for: Callable[[str], Catalogue]) -> dict[str, Score]:
+    """Scores by provider, each with the catalogue that is to judge it; and "all"."""
+    scores: dict[str, Score] = {}
+    for row in rows:
+        judged = score(row, catalogue_for(row["provider"]))
+        for key in (row["provider"], ALL):
+            scores[key] = scores.get(key, Score()) + judged
+    return scores
+
+
+def report() -> str:
+    """The table of all figures: with every playbook, and with each provider's own left out in turn."""
+    catalogue = load_catalogue()
+    lines = [
+        "Diagnoses that are right; in brackets: without the provider's own playbook",
+        f"{'':22}{'n':>5}{'category':>14}{'state':>14}{'who fixes':>14}{'reconnect':>14}  false alarms",
+    ]
+    for name in ("provider_failures", "documented_failures"):
+        rows = failures(name)
+        known = by_provider(rows, lambda _: catalogue)
+        alone = by_provider(rows, catalogue.without)
+        if name == "provider_failures":
+            lines += [
+                _line(provider, known[provider], alone[provider]) for provider in sorted(known) if provider != ALL
+            ]
+        lines += [_line(name, known[ALL], alone[ALL])]
+    return "\n".join(lines) + "\n"
+
+
+def _line(provider: str, known: Score, alone: Score) -> str:
+    columns = ("category", "connection_state", "who_fixes", "self_serve_reconnect")
+    shares = (f"{known.share(of):.1%} ({alone.share(of):.0%})" for of in columns)
+    alarms = f"{known.false_alarms} ({alone.false_alarms})"
+    return f"{provider[:21]:22}{known.failures:>5}" + "".join(f"{share:>14}" for share in shares) + f"{alarms:>14}"
+
+
+def lines_per_second(repeats: int = 20) -> float:
+    """The speed of `relink diagnose --batch` without reading and printing."""
+    lines = [json.dumps({name: row[name] for name in Failure.model_fields}) for row in failures("provider_failures")]
+    load_catalogue()
+    start = time.perf_counter()
+    done = sum(1 for _ in diagnose_batch(lines * repeats))
+    return done / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    speed = lines_per_second()
+    sys.stdout.write(report() + f"diagnose --batch: {speed:,.0f} lines a second (floor {FLOOR_PER_SECOND:,})\n")
+    sys.exit(speed < FLOOR_PER_SECOND)

@@ -1,0 +1,187 @@
+"""An integration's history in words, for the page that View Integration Status opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from activities import phrases
+from activities.db import ledger
+
+Row = Mapping[str, Any]
+Told = Callable[[datetime | None], str | None]
+
+_MESSAGES = {
+    ledger.ALERT: "Alert",
+    ledger.ESCALATION: "Escalation",
+    ledger.ENGINEERING: "Page to engineering",
+    ledger.CUSTOMER: "Fix instructions",
+    ledger.REMINDER: "Reminder",
+    ledger.ALL_CLEAR: "All-clear",
+    ledger.TECH_CALL: "Offer of a call",
+    ledger.NOTE: "Note in the thread",
+}
+_ROLES = {
+    "csm": "the CSM",
+    "csm_manager": "the CSM's manager",
+    "cs_leadership": "CS leadership",
+    "engineering": "engineering",
+    "technical_contact": "the technical contact",
+}
+_CHANNELS = {"slack": "Slack", "email": "email"}
+_HINTS = {
+    "callback": "the customer reconnected",
+    "event": "an event said so",
+    "person": "somebody said so",
+    "monitor": "our monitor saw it",
+}
+_ENDINGS = {
+    "verified": "our check found it working",
+    "reported": "it was reported as working",
+    "not_confirmed": "our check found nothing wrong",
+    "no_longer_used": "no longer used",
+    "false_alarm": "a false alarm",
+    "removed": "the integration was removed",
+}
+_SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "detected": "Detected",
+        "confirmed": "Confirmed",
+        "assessed": "Severity: {severity}",
+        "worsened": "Got worse: {severity} severity",
+        "risk_signal_created": "Risk signal created",
+        "task_created": "Task created",
+        "health_score_adjusted": "Health score changed by {adjustment:+d}",
+        "informed": "First notices are out",
+        "acknowledged": "Acknowledged",
+        "acknowledgement_expired": "Acknowledged, but not fixed in time: escalation goes on",
+        "snoozed": "Snoozed",
+        "snooze_ended": "The snooze has ended",
+        "escalated": "Escalated to {to}",
+        "escalation_skipped": "Nobody to escalate to",
+        "reminder_due": "Reminder {reminder}",
+        "recovery_hinted": "It may work again: {hint}",
+        "check_failed": "Checked: still broken",
+        "check_inconclusive": "Checked: could not tell",
+        "recovering": "Works again; it has to hold",
+        "relapsed": "Failed again while it had to hold",
+        "customer_reported": "The customer noticed by themselves",
+        "fix_instructions_requested": "Fix instructions asked for, to {person}",
+        "tech_call_requested": "A call offered to {person}",
+        "page_fetched": "The reconnect page was fetched (perhaps by a mail scanner)",
+        "fresh_link_requested": "A new link was asked for on the page of an old one",
+        "page_opened": "The customer pressed Reconnect",
+        "closed": "Closed: {resolution}",
+        "announced": "Everybody who knew was told that it is over",
+    }
+)
+
+
+class Words:
+    """`names` are those of the customer's people; `told` writes a time for the reader."""
+
+    def __init__(self, names: Mapping[UUID, str], told: Told) -> None:
+        self._names, self._told = names, told
+
+    def timeline(self, rows: Sequence[Row]) -> list[dict[str, object]]:
+        """Oldest first."""
+        return [
+            {"at": self._told(row["at"]), "text": self._sentence(row), "actor": self._actor(row["actor"])}
+            for row in rows
+        ]
+
+    def deliveries(self, rows: Sequence[Row]) -> list[dict[str, object]]:
+        """Who was told what; lines in the CSM's own thread are left out."""
+        return [self._delivery(row) for row in rows if row["template"] != ledger.NOTE]
+
+    def funnel(self, deliveries: Sequence[Row], incident: Row, timeline: Sequence[Row]) -> list[dict[str, object]]:
+        """FR-3.4: sent, delivered, opened, reconnected, verified; empty if the customer was not mailed."""
+        mails = [d for d in deliveries if d["template"] in {ledger.CUSTOMER, ledger.REMINDER}]
+        if not mails:
+            return []
+        delivered = _first(mails, "sent_at")
+        bounced = delivered is None and all(d["status"] == "failed" for d in mails)
+        verified = incident["closed_at"] if incident["resolution"] in {"verified", "reported"} else None
+        recovering = [row for row in timeline if row["kind"] == "recovering"]
+        steps = [
+            ("Sent", _first(mails, "created_at"), False),
+            ("Delivered", delivered, bounced),
+            ("Opened", _first(mails, "opened_at"), False),
+            ("Reconnected", _first(recovering, "at"), False),
+            ("Verified", verified, False),
+        ]
+        return [
+            {"label": label, "at": self._told(at), "state": "done" if at else "failed" if failed else "waiting"}
+            for label, at, failed in steps
+        ]
+
+    def earlier(self, rows: Sequence[Row], shown: UUID | None) -> list[dict[str, object]]:
+        """The incidents beside the one that is shown, newest first."""
+        return [self._past(row) for row in rows if row["id"] != shown]
+
+    def _past(self, row: Row) -> dict[str, object]:
+        closed = row["closed_at"]
+        return {
+            "number": row["number"],
+            "opened": self._told(row["opened_at"]),
+            "down_for": phrases.lasted(max(closed, row["opened_at"]) - row["opened_at"]) if closed else None,
+            "reason": row["diagnosis"]["reason"],
+            "ending": _ENDINGS.get(row["resolution"] or "", "still open"),
+        }
+
+    def _delivery(self, row: Row) -> dict[str, object]:
+        opened = self._told(row["opened_at"])
+        return {
+            "at": self._told(row["sent_at"] or row["created_at"]),
+            "what": _MESSAGES.get(row["template"], row["template"]),
+            "recipient": row["person_name"] or row["recipient"] or _ROLES.get(row["role"], row["role"]),
+            "channel": _CHANNELS.get(row["channel"], row["channel"]),
+            "status": row["status"],
+            "note": f"opened {opened}" if opened else row["error"],
+        }
+
+    def _actor(self, actor: str) -> str | None:
+        kind, _, who = actor.partition(":")
+        if kind == "person":
+            return self._name(who)
+        return None if actor == "relink" else actor
+
+    def _name(self, person: object) -> str:
+        try:
+            return self._names.get(UUID(str(person)), "somebody")
+        except ValueError:
+            return "somebody"
+
+    def _sentence(self, row: Row) -> str:
+        kind, details = row["kind"], row["details"]
+        if kind.startswith("notice_"):
+            return self._notice(kind.removeprefix("notice_"), details)
+        said = dict(details)
+        said["hint"] = _HINTS.get(details.get("hint"), "a sign of it")
+        said["to"] = _ROLES.get(details.get("to"), "the next one")
+        said["person"] = self._name(details.get("person"))
+        said["resolution"] = _ENDINGS.get(details.get("resolution"), "by hand")
+        try:
+            return _SENTENCES[kind].format_map(said)
+        except (KeyError, ValueError):  # a kind, or a detail of one, that another version wrote
+            return str(kind).replace("_", " ").capitalize()
+
+    def _notice(self, what: str, details: Row) -> str:
+        template, role = details.get("template"), details.get("role")
+        message = _MESSAGES.get(template or "", "A message")
+        to = self._name(details["person"]) if details.get("person") else _ROLES.get(role or "", "somebody")
+        match what:
+            case "sent":
+                return f"{message} sent to {to}"
+            case "failed":
+                return f"{message} could not be delivered to {to}"
+            case "held" | "suppressed":
+                return f"{message if template else 'Notice'} not sent to {to}: {details.get('rule')}"
+        return f"{message} to {to}: {what}"
+
+
+def _first(rows: Sequence[Row], name: str) -> datetime | None:
+    return min((row[name] for row in rows if row[name] is not None), default=None)

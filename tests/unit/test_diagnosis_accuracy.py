@@ -1,0 +1,65 @@
+"""How often the diagnosis is right: on collected failures, on written ones, and without a provider's own rules."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from activities.playbooks import load_catalogue
+from bench.diagnosis import ALL, FLOOR_PER_SECOND, Score, by_provider, failures, lines_per_second, report
+
+
+def _all(name: str, *, leave_out: bool = False) -> Score:
+    catalogue = load_catalogue()
+    return by_provider(failures(name), catalogue.without if leave_out else lambda _: catalogue)[ALL]
+
+
+def test_the_figures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever runs the tests sees the figures, by provider and with each provider left out."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{report()}\n")
+
+
+def test_collected_failures_are_diagnosed_right() -> None:
+    """At least 99 in 100 in every respect, and no transient failure is called disconnected."""
+    score = _all("provider_failures")
+    assert score.failures == 232
+    assert score.share("connection_state") >= 0.99
+    assert score.share("who_fixes") >= 0.99
+    assert score.share("category") >= 0.99
+    assert score.share("self_serve_reconnect") >= 0.99
+    assert score.false_alarms == 0
+
+
+def test_no_provider_falls_behind() -> None:
+    """The average hides nobody: every provider reaches what is asked of all."""
+    catalogue = load_catalogue()
+    for provider, score in by_provider(failures("provider_failures"), lambda _: catalogue).items():
+        assert score.share("connection_state") >= 0.95, provider
+        assert score.share("who_fixes") >= 0.95, provider
+        assert score.share("category") >= 0.90, provider
+
+
+def test_documented_failures_are_diagnosed_right() -> None:
+    """Codes and libraries beyond the collection keep what is promised for failures that nobody has seen yet."""
+    score = _all("documented_failures")
+    assert score.share("connection_state") >= 0.95
+    assert score.share("who_fixes") >= 0.95
+    assert score.share("category") >= 0.90
+    assert score.false_alarms == 0
+
+
+@pytest.mark.parametrize("name", ["provider_failures", "documented_failures"])
+def test_the_generic_layer_stands_by_itself(name: str) -> None:
+    """Without the provider's own playbook, the rules of the protocols still tell most causes, without a false alarm."""
+    score = _all(name, leave_out=True)
+    assert score.share("connection_state") >= 0.85
+    assert score.share("who_fixes") >= 0.80
+    assert score.share("category") >= 0.80
+    assert score.false_alarms == 0
+
+
+def test_a_batch_of_thousands_is_quick() -> None:
+    """A floor far below what was measured (6,000 lines a second), so that a slow machine does not fail it."""
+    assert lines_per_second(repeats=4) >= FLOOR_PER_SECOND
