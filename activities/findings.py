@@ -1,4 +1,4 @@
-"""What a monitor found, in the words of events: the same judges decide over our own looks and over what others report."""
+"""What a monitor found, in the words of events: the same judges decide over our looks and over what others report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Looked:
-    """One look that is over; it began at `at`. `our_network`: there was no answer, but that says nothing of the peer."""
+    """One look that is over; it began at `at`. `our_network`: no answer, but that says nothing of the peer."""
 
     claim: Claim
     at: datetime

@@ -15,10 +15,10 @@ from activities.db.migrate import MigrationError
 from activities.policy import PolicyError
 from activities.secrets import SecretsError
 from activities.settings import SettingsError
-from starter.commands import records, service, tools
-from starter.commands.output import complain
+from starter.commands import incidents, records, service, tools
+from starter.commands.output import CommandError, complain
 
-EXPECTED = (SettingsError, PolicyError, SecretsError, MigrationError, records.CommandError)
+EXPECTED = (SettingsError, PolicyError, SecretsError, MigrationError, CommandError)
 UNREACHABLE = (OSError, asyncpg.PostgresError, RPCError, TimeoutError)
 
 app = App(
@@ -26,7 +26,7 @@ app = App(
     help="Notices a disconnected customer integration within minutes and runs the whole response.",
     version="0.1.0",
 )
-for commands in (service, records, tools):
+for commands in (service, records, incidents, tools):
     commands.register(app)
 
 

@@ -181,3 +181,12 @@ class ReconcileResult(Message):
     bells_rung: int
     workflows_started: int
     degraded_opened: int
+
+
+class SweepResult(Message):
+    """What a sweep did; `notices_waiting`: something that belongs to no incident is to be sent."""
+
+    looks: int
+    failures: int
+    incidents: int
+    notices_waiting: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +16,7 @@ from activities.db.saving import insert_incident
 from activities.db.sql import queries
 from activities.events import Event, diagnosis_of
 from workflows.contracts import Bell, Kind, Status
-from workflows.domain.diagnosis import Catalogue
+from workflows.domain.diagnosis import Catalogue, Diagnosis
 from workflows.domain.policy import Policy, Severity
 
 __all__ = ["EventRefusedError", "EventStore", "Outcome"]
@@ -50,6 +50,14 @@ class EventStore:
                 if attempt == 4:
                     raise
         raise AssertionError("unreachable")
+
+    async def take_within(
+        self, connection: Connection, events: Sequence[Event], known: Mapping[str, Diagnosis]
+    ) -> set[UUID]:
+        """The same in a transaction of the caller's, who holds the locks of all integrations concerned; returns the
+        incidents whose bell is to be rung. `known` are diagnoses by event id."""
+        intake = Intake(connection, self._policy(), self._catalogue, datetime.now(UTC), known)
+        return (await intake.take(events, None))[1]
 
     async def open_long_degraded(self) -> set[UUID]:
         """Opens a low-severity incident for each integration degraded for degraded_alert_after (FR-1.6)."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from activities.db.pool import Connection
 from activities.db.saving import save
 from activities.db.sql import queries
 from activities.events import Event, diagnosis_of
-from workflows.domain.diagnosis import Catalogue
+from workflows.domain.diagnosis import Catalogue, Diagnosis
 from workflows.domain.policy import Policy
 from workflows.domain.status import Effect, Failed, Observation, Weight
 
@@ -59,9 +60,17 @@ class Row:
 class Intake:
     """Locks in one order everywhere: event keys sorted, then integrations by id, then incidents."""
 
-    def __init__(self, connection: Connection, policy: Policy, catalogue: Catalogue, received_at: datetime) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        policy: Policy,
+        catalogue: Catalogue,
+        received_at: datetime,
+        known: Mapping[str, Diagnosis] = MappingProxyType({}),
+    ) -> None:
+        """`known` are diagnoses by event id, where the sender is a monitor that knows better than the classifier."""
         self._connection, self._policy = connection, policy
-        self._catalogue, self._received_at = catalogue, received_at
+        self._catalogue, self._received_at, self._known = catalogue, received_at, known
 
     async def take(self, events: Sequence[Event], only_customer: UUID | None) -> tuple[list[Outcome], set[UUID]]:
         customers = await self._customers(events)
@@ -146,7 +155,7 @@ class Intake:
         integrations = await self._lock(rows, arr)
         for row in rows:
             integration = integrations[_known(row.integration)]
-            diagnosis = diagnosis_of(row.event, self._catalogue)
+            diagnosis = self._known.get(row.event_id) or diagnosis_of(row.event, self._catalogue)
             row.observation = row.event.observe(diagnosis, self._received_at)
             row.incident = integration.apply(row.event, row.observation, diagnosis, self._policy)
         for integration in integrations.values():

@@ -4,7 +4,7 @@ delivery after Standard Webhooks if `test_url` is set."""
 from __future__ import annotations
 
 import json
-from binascii import Error as Base64Error
+from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -93,10 +93,12 @@ def _test_delivery(secret: str | None, now: datetime) -> tuple[str, dict[str, st
 
 def _signer(secret: str) -> Webhook:
     """`whsec_` and base64, or base64 alone, as the specification has it; anything else is the key itself."""
+    encoded = secret.removeprefix("whsec_").rstrip("=")
     try:
-        return Webhook(secret)
-    except (Base64Error, ValueError):
-        return Webhook(secret.encode())
+        key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        key = b""
+    return Webhook(key or secret.encode())
 
 
 def _server_certificate(url: str, answer: Answer, now: datetime) -> tuple[Expiry, ...]:

@@ -13,6 +13,7 @@ from fastapi.security.base import SecurityBase
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from activities.db.events import EventRefusedError
 from activities.db.keys import Scope
 from activities.events import Event, IntegrationType, Moment, Name, not_ahead
 from activities.settings import Settings
@@ -20,7 +21,7 @@ from starter.api.auth import authenticate, unauthorised
 from starter.api.limits import parse_json, read_body, refuse_unstorable, validated
 from starter.api.models import CallbackAnswer
 from starter.api.openapi import takes
-from starter.api.problems import answers
+from starter.api.problems import answers, refused
 from starter.api.resources import Use, resources_of
 
 router = APIRouter(tags=["Callbacks"])
@@ -102,7 +103,10 @@ async def post_reconnected(
     value = parse_json(request, body)
     refuse_unstorable(value, [])
     event = _event(validated(_BODY, value), request.headers.get("webhook-id"))
-    (outcome,), incidents = await use.events.take([event], only_customer=only)
+    try:
+        (outcome,), incidents = await use.events.take([event], only_customer=only)
+    except EventRefusedError as error:
+        raise refused(error, is_array=False) from None
     if outcome.incident is not None and outcome.outcome == "accepted":
         await use.actions.hint(outcome.incident, "callback")
         incidents |= {outcome.incident}

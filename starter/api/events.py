@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from activities.db.events import EventRefusedError
 from activities.events import Event
 from starter.api.auth import EventsKey
 from starter.api.limits import read_json, validated
 from starter.api.models import EventsAnswer
 from starter.api.openapi import takes
-from starter.api.problems import Problem, answers
+from starter.api.problems import Problem, answers, refused
 from starter.api.resources import Use
 
 MOST_EVENTS = 1000
@@ -38,8 +39,12 @@ async def post_events(request: Request, key: EventsKey, use: Use) -> Response:
     value = await read_json(request)
     if isinstance(value, list) and len(value) > MOST_EVENTS:
         raise Problem(413, f"{len(value)} events; send at most {MOST_EVENTS:,} at once")
-    events = validated(_MANY, value) if isinstance(value, list) else [validated(_ONE, value)]
-    outcomes, incidents = await use.events.take(events, only_customer=key.customer_id)
+    is_array = isinstance(value, list)
+    events = validated(_MANY, value) if is_array else [validated(_ONE, value)]
+    try:
+        outcomes, incidents = await use.events.take(events, only_customer=key.customer_id)
+    except EventRefusedError as error:
+        raise refused(error, is_array=is_array) from None
     await use.bells.soon(incidents)
     duplicates = sum(outcome.outcome == "duplicate" for outcome in outcomes)
     answer = {"accepted": len(outcomes) - duplicates, "duplicates": duplicates, "results": outcomes}

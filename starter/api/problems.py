@@ -83,8 +83,6 @@ def problem_for(error: Exception) -> Problem | None:
             return invalid(error.errors())
         case ActionRefusedError():
             return Problem.at(error.field, error.message, error.status)
-        case EventRefusedError():
-            return Problem.at(f"[{error.index}].{error.field}", error.message, error.status)
         case IntegrationRefusedError():
             return Problem.at(error.field, error.message)
         case BadCursorError():
@@ -92,6 +90,12 @@ def problem_for(error: Exception) -> Problem | None:
         case asyncpg.DataError():
             return Problem(422, "a value can't be stored: too large, or with characters that are no text")
     return _not_there(error)
+
+
+def refused(error: EventRefusedError, *, is_array: bool) -> Problem:
+    """An event that can't be taken, named by its place in the array if there is one."""
+    field = f"[{error.index}].{error.field}" if is_array else error.field
+    return Problem.at(field, error.message, error.status)
 
 
 def _not_there(error: Exception) -> Problem | None:

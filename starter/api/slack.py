@@ -39,7 +39,7 @@ async def post_interaction(request: Request) -> Response:
         raise Problem(401, "Slack's signature is missing, wrong, or over 5 minutes old")
     try:
         answer = await app.async_dispatch(to_async_bolt_request(request, body))
-    except (ValueError, KeyError, TypeError):  # signed by Slack, and yet nothing that we know
+    except (ValueError, KeyError, TypeError, AttributeError):  # signed by Slack, and yet nothing that we know
         raise Problem(422, "this is no interaction that we know") from None
     if answer.status >= 400:
         raise Problem(422, "this is no interaction that we know")

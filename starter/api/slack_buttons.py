@@ -30,6 +30,7 @@ from workflows.contracts import Resolution
 
 PATIENCE = 2.0  # seconds for the work; Slack gives three for everything
 _LOOK_UP = 0.8  # seconds of them for asking Slack who somebody is
+_DIALOG = 1.0  # seconds of them for opening a dialog
 _AWAY = "Relink can't reach its database right now. Nothing was changed; please try again in a minute."
 _GONE = "Relink does not know this incident any more."
 _SLACK_ERRORS = (SlackApiError, aiohttp.ClientError, OSError, TimeoutError)
@@ -170,14 +171,16 @@ class Buttons:
     async def _email_of(self, user: str) -> str | None:
         try:
             found = await asyncio.wait_for(self._client.users_info(user=user), _LOOK_UP)
-        except _SLACK_ERRORS:
+        except SlackApiError:
             return None
+        except _SLACK_ERRORS:
+            raise RefusedError("Slack did not tell us in time who you are. Please click once more.") from None
         profile: dict[str, Any] = found["user"]["profile"]
         return profile.get("email")
 
     async def _open(self, case: Case, view: modals.View) -> None:
         try:
-            await self._client.views_open(trigger_id=case.click.trigger, view=view)
+            await asyncio.wait_for(self._client.views_open(trigger_id=case.click.trigger, view=view), _DIALOG)
         except _SLACK_ERRORS as error:
             _log.warning("a dialog could not be opened", error=type(error).__name__)
             raise RefusedError("Slack did not let us open the dialog. Please click once more.") from None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import pydantic_core
 from rich.console import Console
 from rich.table import Table
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 200)
+
+
+class CommandError(Exception):
+    """The command can't do it; the message says why and what to do."""
 
 
 def print_json(value: object) -> None:
@@ -20,15 +25,20 @@ def print_json(value: object) -> None:
 
 def print_rows(rows: Iterable[Mapping[str, Any]], *columns: str) -> None:
     """A table of these columns; says so when there are no rows."""
-    table = Table(*(column.replace("_", " ") for column in columns), box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=column in {"id", "at", "kind"}, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_row(*(plain(row.get(column)) for column in columns))
     console.print(table if table.row_count else "Nothing to show.")
 
 
-def _cell(value: object) -> str:
+def plain(value: object) -> str:
+    """A value as a person reads it; times in UTC."""
     if isinstance(value, dict):
         value = value.get("external_id") or value.get("integration_type")
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)

@@ -14,7 +14,7 @@ from activities.db.keys import ApiKey, KeyStore
 from activities.db.pool import create_pool
 from activities.secrets import SecretBox
 from activities.settings import Settings
-from starter.commands.output import console, print_json, print_rows
+from starter.commands.output import CommandError, console, print_json, print_rows
 from starter.importing import ImportRefusedError, read_customers, read_integrations
 from starter.ring import Ring
 from starter.temporal import connect
@@ -22,10 +22,6 @@ from starter.temporal import connect
 keys = App(name="keys", help="Keys of the HTTP API.")
 customers = App(name="customers", help="Customers and their people.")
 integrations = App(name="integrations", help="Customers' integrations.")
-
-
-class CommandError(Exception):
-    """The command can't do it; the message says why and what to do."""
 
 
 def register(app: App) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import sys
 from pathlib import Path
 from uuid import UUID
 
 from cyclopts import App
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer
 
 from activities.db.connections import ConnectionStore
@@ -122,12 +125,15 @@ async def replay(*, json: bool = False) -> int:
     """Replay all open histories on this code; run it before a deploy. 1 if any can't be replayed."""
     Settings.load()
     client = await asyncio.wait_for(connect(), 15)
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # each problem is told once, below
     replayer = Replayer(
-        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents], data_converter=pydantic_data_converter
+        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents],
+        data_converter=pydantic_data_converter,
+        runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
     )
     open_runs = client.list_workflows("ExecutionStatus = 'Running'", page_size=1000)
     results = await replayer.replay_workflows(open_runs.map_histories(), raise_on_replay_failure=False)
-    failed = [{"run": run, "problem": str(problem)} for run, problem in results.replay_failures.items()]
+    failed = [{"run": run, "problem": _in_a_line(problem)} for run, problem in results.replay_failures.items()]
     if json:
         print_json({"failed": failed})
     elif failed:
@@ -135,6 +141,12 @@ async def replay(*, json: bool = False) -> int:
     else:
         console.print("All open histories replay on this code.")
     return 1 if failed else 0
+
+
+def _in_a_line(problem: Exception) -> str:
+    """Core wraps the reason in the text of a structure; the innermost message tells it."""
+    messages = re.findall(r'message: "((?:[^"\\\\]|\\\\.)*)"', str(problem))
+    return (messages[-1] if messages else str(problem)).replace("\\n", " ")[:300]
 
 
 def preview_templates(folder: Path) -> None:

@@ -86,6 +86,7 @@ async def without_schedules(client: Client) -> Keeper:
 class World:
     """One service with its surroundings; `say` sends an event as a product would."""
 
+    database: str
     pool: Pool
     environment: WorkflowEnvironment
     client: Client
@@ -285,6 +286,9 @@ def key_of(message: Mapping[str, Any]) -> str:
     return str(message.get("metadata", {}).get("event_payload", {}).get("delivery_key", ""))
 
 
+DATABASE_URL = """
+select format('postgresql://%s@%s:%s/%s', current_user, host(inet_server_addr()), inet_server_port(), current_database())
+"""
 CUSTOMER = """
 with c as (
   insert into customers (external_id, name, arr, health_score_base, health_score)
@@ -333,19 +337,23 @@ async def world(
 
 
 @asynccontextmanager
-async def world_in(around: Surroundings, pool: Pool, policy_file: Path | None = None) -> AsyncIterator[World]:
-    """The same in surroundings that are there already; they are left as they were."""
+async def world_in(
+    around: Surroundings, pool: Pool, policy_file: Path | None = None, *, is_new: bool = True
+) -> AsyncIterator[World]:
+    """The same in surroundings that are there already; they are left as they were. `is_new`: TechCorp is added."""
     client = around.environment.client
     policy = PolicySource(policy_file)
     settings = settings_for(around.inbox, around.slack)
-    await pool.execute(CUSTOMER)
-    await pool.execute(INTEGRATION)
+    if is_new:
+        await pool.execute(CUSTOMER)
+        await pool.execute(INTEGRATION)
     async with ProbeClient(allow_private=True) as probes:
 
         def objects() -> list[object]:
-            return activities(settings, policy, pool, client, probes, around.keeper)
+            return activities(made.settings, policy, pool, client, probes, around.keeper)
 
         made = World(
+            database=await pool.fetchval(DATABASE_URL),
             pool=pool,
             environment=around.environment,
             client=client,

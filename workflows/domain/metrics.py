@@ -1,7 +1,7 @@
 """Health metrics of an integration (FR-1.5): success rate and latency, in a form that can be added up. Pure.
 
-Latencies are kept as a histogram of logarithmic bins, so that a quarter of an hour costs a few dozen numbers, buckets of
-any length add up to longer ones, and a quantile is never off by more than one bin, that is by 19 %.
+Latencies are kept as a histogram of logarithmic bins, so that a quarter of an hour costs a few dozen numbers, buckets
+of any length add up to longer ones, and a quantile is never off by more than one bin, that is by 19 %.
 """
 
 from __future__ import annotations

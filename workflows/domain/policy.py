@@ -31,8 +31,8 @@ class Role(StrEnum):
 
 
 def _divides_a_day(bucket: timedelta) -> timedelta:
-    if timedelta(days=1) % bucket:
-        raise ValueError('must divide a day, such as "15m" or "1h"')
+    if bucket < timedelta(minutes=1) or timedelta(days=1) % bucket:
+        raise ValueError('must be at least a minute and divide a day, such as "15m" or "1h"')
     return bucket
 
 
@@ -117,9 +117,7 @@ class Monitoring(_Table):
 class Metrics(_Table):
     """A bucket divides a day, so that buckets begin at the same times every day."""
 
-    bucket: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=1)), AfterValidator(_divides_a_day)] = (
-        timedelta(minutes=15)
-    )
+    bucket: Annotated[Duration, AfterValidator(_divides_a_day)] = timedelta(minutes=15)
     retention: Duration = timedelta(days=90)
     window: Duration = timedelta(hours=1)
     min_success: Annotated[float, Field(ge=0, le=1)] = 0.8

@@ -121,7 +121,7 @@ def next_look(
     """When to look again after a look at `at`. `streak` includes that look; `chance` is a random number from 0 to 1."""
     asked = min(retry_after or timedelta(), MOST_PATIENT)
     if outcome is Outcome.RATE_LIMITED:
-        backoff = pace.interval * 2 ** min(streak.rate_limits, 10)
+        backoff: timedelta = pace.interval * 2 ** min(streak.rate_limits, 10)
         return at + max(pace.interval, asked, min(backoff, _LONGEST_BACKOFF))
     unconfirmed = outcome is Outcome.FAILED and streak.failures < pace.confirm_failures
     if unconfirmed or outcome is Outcome.OUR_NETWORK:

@@ -107,3 +107,46 @@ where integration_health_id = $1 and bucket_start >= $2 order by bucket_start
 -- name: forget_metrics
 delete from health_metrics where ctid = any(array(
   select ctid from health_metrics where bucket_start < $1 limit 10000))
+
+-- name: keep_ends
+insert into credential_ends as c (integration_health_id, kind, label, ends_at, renewed_by, known_since)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[])
+on conflict (integration_health_id, kind, label) do update set
+  ends_at = excluded.ends_at, renewed_by = excluded.renewed_by,
+  known_since = case when abs(extract(epoch from excluded.ends_at - c.ends_at)) >= extract(epoch from $7::interval)
+    then excluded.known_since else c.known_since end
+where c.renewed_by <> excluded.renewed_by
+  or abs(extract(epoch from excluded.ends_at - c.ends_at)) >= extract(epoch from $7::interval)
+
+-- name: forget_ends
+delete from credential_ends c
+where c.integration_health_id = any($1)
+  and not exists (
+    select from unnest($2::uuid[], $3::text[], $4::text[]) as s (id, kind, label)
+    where s.id = c.integration_health_id and s.kind = c.kind and s.label = c.label)
+
+-- name: ends_before
+select c.integration_health_id, c.kind, c.label, c.ends_at, c.renewed_by, c.known_since, h.customer_id
+from credential_ends c join integration_health h on h.id = c.integration_health_id
+where c.ends_at > $1 and c.ends_at <= $1 + $2::interval and h.removed_at is null
+  and not exists (select from incidents i where i.integration_health_id = h.id and i.status in ('open', 'recovering'))
+order by c.ends_at, c.integration_health_id
+
+-- name: intend_notice
+insert into deliveries (delivery_key, integration_health_id, egress_outage_id, channel, template, recipient, role,
+  person_id, details)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (delivery_key) do nothing
+returning delivery_key
+
+-- name: notice_status
+select status from deliveries where delivery_key = $1
+
+-- name: notices_waiting
+select exists (select from deliveries where incident_id is null and (
+  (status = 'pending' and retry_at <= now()) or (status = 'sending' and lease_until <= now())))
+
+-- name: notices_to_send
+select delivery_key from deliveries where incident_id is null and (
+  (status = 'pending' and retry_at <= now()) or (status = 'sending' and lease_until <= now()))
+order by created_at limit 100

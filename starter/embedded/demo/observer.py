@@ -60,6 +60,19 @@ class Observer:
 
         return await self.until(what, look)
 
+    async def direct_message(self, what: str, email: str) -> Json:
+        """The first message, not in a thread, to the Slack user with that address."""
+
+        async def look() -> Json | None:
+            found = await self.slack_calls("users.lookupByEmail")
+            users = {call["response"]["user"]["id"] for call in found if call["arguments"]["email"] == email}
+            opened = await self.slack_calls("conversations.open")
+            channels = {call["response"]["channel"]["id"] for call in opened if call["arguments"]["users"] in users}
+            posts = await self.slack_calls("chat.postMessage")
+            return next((post for post in posts if _is_direct(post, users | channels)), None)
+
+        return await self.until(what, look)
+
     async def slack_calls(self, method: str) -> list[Json]:
         """The calls of a method that were answered `ok`, oldest first."""
         calls = (await self.web.get(f"{self.slack_url}/_calls")).json()["calls"]
@@ -77,3 +90,7 @@ class Observer:
         """Every mail received, oldest first."""
         answer = await self.web.get(f"{self.inbox_url}/api/messages")
         return list(answer.json()["messages"])
+
+
+def _is_direct(post: Json, channels: set[str]) -> bool:
+    return post["arguments"]["channel"] in channels and "thread_ts" not in post["arguments"]

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from starter.embedded.demo.observer import Json, NotSeenError, Observer
 from starter.embedded.demo.product import Product
+from starter.embedded.demo.stage import PERSON
 
-PERSON = "bob@techcorp.example"
 TECHCORP: Json = {
     "name": "TechCorp",
     "arr": 200_000,
@@ -123,12 +123,8 @@ class Story:
         self.teller.tell("health score", f"{score['adjustment']:+d}, now {score['health_score']}")
 
     async def _escalation(self) -> None:
-        manager = await self._slack_user(TECHCORP["csm"]["manager"]["email"])
-        call = await self.see.slack_call(
-            "The escalation to the CSM's manager",
-            "chat.postMessage",
-            lambda call: _is_direct(call, manager),
-        )
+        manager = TECHCORP["csm"]["manager"]["email"]
+        call = await self.see.direct_message("The escalation to the CSM's manager", manager)
         after = call["at"] - (await self._alerted_at()).timestamp()
         self.teller.tell(
             "escalation", f"to James, Maria's manager, {after:.1f} s after the first notice: nobody reacted"
@@ -209,23 +205,7 @@ class Story:
         self.teller.tell("nothing twice", f"1 incident, 1 task, 1 risk signal, 2 score changes, {sent}")
 
     async def _slack_alert(self) -> Json:
-        maria = await self._slack_user(TECHCORP["csm"]["email"])
-        return await self.see.slack_call(
-            "The Slack message to the CSM",
-            "chat.postMessage",
-            lambda call: _is_direct(call, maria),
-        )
-
-    async def _slack_user(self, email: str) -> set[str]:
-        """The user and their conversation, as soon as Relink has looked them up."""
-        found = await self.see.slack_call(
-            f"Looking up {email} in Slack", "users.lookupByEmail", lambda call: call["arguments"]["email"] == email
-        )
-        user = found["response"]["user"]["id"]
-        opened = [
-            call for call in await self.see.slack_calls("conversations.open") if call["arguments"]["users"] == user
-        ]
-        return {user, *(call["response"]["channel"]["id"] for call in opened)}
+        return await self.see.direct_message("The Slack message to the CSM", TECHCORP["csm"]["email"])
 
     async def _first_mail(self) -> Json:
         return await self.see.mail("The mail to the technical contact", lambda mail: PERSON in mail["recipients"])
@@ -257,11 +237,6 @@ class Story:
                 f"The way back from the consent page was not seen: {answer.status_code} {answer.text[:300]}"
             )
         return answer
-
-
-def _is_direct(call: Json, user: set[str]) -> bool:
-    """Whether it is a message of its own to that user."""
-    return call["arguments"]["channel"] in user and "thread_ts" not in call["arguments"]
 
 
 def _heading(call: Json) -> str:
