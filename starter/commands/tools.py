@@ -145,7 +145,7 @@ async def replay(*, json: bool = False) -> int:
 
 def _in_a_line(problem: Exception) -> str:
     """Core wraps the reason in the text of a structure; the innermost message tells it."""
-    messages = re.findall(r'message: "((?:[^"\\\\]|\\\\.)*)"', str(problem))
+    messages = re.findall(r'message: "((?:[^"\\]|\\.)*)"', str(problem))
     return (messages[-1] if messages else str(problem)).replace("\\n", " ")[:300]
 
 
