@@ -206,15 +206,19 @@ class NoAnchorError(Exception):
 
 def _with_names(details: dict[str, Any], view: IncidentView, policy: Policy) -> dict[str, Any]:
     """A note's row holds ids and roles only; here they become the names that its reader knows."""
-    names = {str(person.id): person.name or person.email for person in view.contacts}
-    named = {key: value for key, value in details.items() if key not in {"kind", "person", "next_person"}}
-    for key, id_key in (("name", "person"), ("next_name", "next_person")):
-        if details.get(id_key):
-            named[key] = names.get(str(details[id_key]))
+    people = [*view.contacts, *filter(None, (view.csm, view.csm_manager))]
+    names = {str(person.id): person.name or person.email for person in people}
+    named = {key: value for key, value in details.items() if key not in _NAMED.values() and key != "kind"}
+    named |= {key: names.get(str(details[of])) for key, of in _NAMED.items() if details.get(of)}
+    named |= {key: datetime.fromisoformat(details[key]) for key in _TIMES if details.get(key)}
     if details["kind"] == "escalated":
         told = person_for(details["role"], view, policy)
         named["to"] = told and told.name
     return named
+
+
+_NAMED = {"name": "person", "next_name": "next_person", "by": "by_person"}
+_TIMES = ("until", "next_at")
 
 
 def _metadata(delivery_key: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import asyncpg
 from temporalio import activity
 
+from activities.beat import heartbeating
 from activities.db.connections import ConnectionStore
 from activities.db.incidents import IncidentStore, can_be_checked
 from activities.errors import look_again
@@ -68,7 +69,8 @@ class Verification:
 
     async def _look(self, row: asyncpg.Record) -> Seen:
         # Forced: a look that began before the failure or the hint came in says nothing about either.
-        return await self._connections.look(row["integration_health_id"], self._prober, force=True)
+        async with heartbeating():
+            return await self._connections.look(row["integration_health_id"], self._prober, force=True)
 
 
 def _evidence(row: asyncpg.Record) -> Seen:

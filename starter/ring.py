@@ -33,7 +33,7 @@ class Ring:
         """Rings what a request has just committed, within 500 ms in all; the reconciler rings what stays unrung."""
         try:
             await asyncio.wait_for(asyncio.gather(*(self.incident(i) for i in incidents)), PATIENCE)
-        except (TimeoutError, RPCError, *UNAVAILABLE) as error:
+        except (TimeoutError, RPCError, RuntimeError, *UNAVAILABLE) as error:  # RuntimeError: a first connection failed
             _log.warning("bell not rung yet; the reconciler will", error=type(error).__name__)
 
     async def incident(self, incident: UUID) -> None:

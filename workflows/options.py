@@ -30,6 +30,7 @@ NOTIFY = ActivityConfig(
 # Looking at a connection: a few requests of 8 s each at most.
 PROBE = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=60),
+    heartbeat_timeout=timedelta(seconds=8),  # a killed worker is noticed within this
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
 )
 

@@ -232,9 +232,7 @@ async def _begin_recovery(
     await intend_note(connection, row["id"], "recovering", row["relapses"])
 
 
-async def _works_again(
-    connection: Connection, integration: UUID, *, by_check: bool, by_person: bool = False
-) -> None:
+async def _works_again(connection: Connection, integration: UUID, *, by_check: bool, by_person: bool = False) -> None:
     """Healthy. Our check and a person speak of now; an event spoke of its own time, and what failed after that and is
     still on its way must count."""
     await connection.execute(_SQL["healthy_again"], integration, by_check, by_check or by_person)

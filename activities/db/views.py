@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any
 from uuid import UUID
@@ -44,6 +45,8 @@ class ViewLoader:
             "csm_manager": next(iter(people[Role.CSM_MANAGER]), None),
             "contacts": tuple(people[Role.TECHNICAL_CONTACT]),
             "auto_send": policy.customer.auto_send,
+            "acknowledged_by": _called(row["acknowledged_by"], people),
+            "closed_by": _called(row["closed_by"], people),
         }
         return IncidentView.model_validate(fields), policy
 
@@ -65,6 +68,17 @@ def person_for(role: str, view: IncidentView, policy: Policy, person_id: UUID | 
         case Role.TECHNICAL_CONTACT:
             return next((c for c in view.contacts if person_id in {None, c.id}), None)
     return addressee(policy.people.cs_leadership if role == Role.CS_LEADERSHIP else policy.people.engineering)
+
+
+_SLACK_ID = re.compile(r"[UW][A-Z0-9]{5,}")
+
+
+def _called(by: str | None, people: dict[str, list[Person]]) -> str | None:
+    """Who decided something, as readers know them: by name, if it is one of the customer's people."""
+    known = {key: p.name for group in people.values() for p in group if p.name for key in (p.email, p.slack) if key}
+    if by is None or by in known:
+        return known[by] if by else None
+    return "a colleague" if _SLACK_ID.fullmatch(by) else by
 
 
 def _by_role(people: list[dict[str, Any]]) -> dict[str, list[Person]]:

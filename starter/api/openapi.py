@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from activities.customers import CustomerWrite, IntegrationWrite
 from activities.events import Event
+from starter.api.problems import MEDIA_TYPE, PROBLEM_CONTENT, ProblemDetails
 
 _REF = "#/components/schemas/{model}"
 
@@ -37,12 +38,22 @@ def describe(app: FastAPI, bodies: list[type[BaseModel]]) -> Callable[[], dict[s
                 for name, part in described.pop("$defs", {}).items():
                     components.setdefault(name, part)
                 components[model.__name__] = described
-            for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours are ProblemDetails
-                components.pop(name, None)
+            _tell_our_own_errors(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
     return openapi
 
 
-BODIES: list[type[BaseModel]] = [Event, CustomerWrite, IntegrationWrite]
+def _tell_our_own_errors(schema: dict[str, Any]) -> None:
+    """FastAPI describes a 422 of its own where a route does not; it never answers so here."""
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            described = operation["responses"].get("422")
+            if described and MEDIA_TYPE not in described["content"]:
+                described["content"] = PROBLEM_CONTENT
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+
+
+BODIES: list[type[BaseModel]] = [Event, CustomerWrite, IntegrationWrite, ProblemDetails]

@@ -23,6 +23,7 @@ from activities.db.pool import UNAVAILABLE
 from starter.api.cursors import BadCursorError
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
 RETRY_AFTER = 2  # seconds; a restarted database is usually back by then
 
 
@@ -180,10 +181,7 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
         429: "Too fast; see Retry-After",
         503: "Something that we need is away; see Retry-After",
     }
-    return {
-        status: {"model": ProblemDetails, "description": described[status], "content": {MEDIA_TYPE: {}}}
-        for status in statuses
-    }
+    return {status: {"description": described[status], "content": PROBLEM_CONTENT} for status in statuses}
 
 
 async def _answer(_: Request, error: Exception) -> JSONResponse:

@@ -417,7 +417,7 @@ async def test_a_slow_slack_does_not_make_us_late(dana: Slack) -> None:
 
 
 async def test_only_what_slack_signed_is_taken(dana: Slack) -> None:
-    """The corpus: bit flips, age, missing and doubled headers, other bodies."""
+    """The corpus: bit flips, age, missing headers, other bodies."""
     incident = await dana.api.incident()
     payload = {
         "type": "block_actions",

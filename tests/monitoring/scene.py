@@ -28,6 +28,12 @@ WORKING = Seen(Check.WORKING, "answered 200", latency=timedelta(milliseconds=80)
 API = {"kind": "api", "endpoints": [{"name": "me", "url": "https://api.provider.example/me"}]}
 
 
+INSERT = (
+    "insert into integration_health (customer_id, integration_type, integration_id, monitor)"
+    " values ($1, $2, $3, $4) returning id"
+)
+
+
 def failing(check: Check = Check.INCONCLUSIVE, *, provider: str = "salesforce", **failure: Any) -> Seen:
     """A look that failed in this way, diagnosed as the monitors do."""
     what = Failure(provider=provider, **failure)
@@ -69,6 +75,7 @@ class Scene:
     answer: Callable[[UUID], Awaitable[Seen]] | None = None
     looks: list[UUID] = field(default_factory=list)
     bells: RecordedBells = field(default_factory=RecordedBells)
+    egress: Egress | None = None
 
     @property
     def events(self) -> EventStore:
@@ -89,10 +96,10 @@ class Scene:
         return Sweeper(
             ProbeStore(self.pool, self.events, load_catalogue(), chance=lambda: 0.0),
             OutageStore(self.pool),
-            egress=Egress(self.client),
+            egress=self.egress or Egress(self.client),
             rings=self.bells,
             policy=lambda: self.policy,
-            clock=lambda: self.now(),
+            clock=self.now,
             **options,
         )
 
@@ -122,16 +129,7 @@ class Scene:
         for n in range(before, before + count):
             url = f"https://api{n % hosts}.provider.example/me" if hosts else "https://api.provider.example/me"
             shown = monitor or API | {"endpoints": [{"name": "me", "url": url}]}
-            ids.append(
-                await self.pool.fetchval(
-                    "insert into integration_health (customer_id, integration_type, integration_id, monitor)"
-                    " values ($1, $2, $3, $4) returning id",
-                    customer,
-                    type_,
-                    f"integration-{n}",
-                    shown,
-                )  # fmt: skip
-            )
+            ids.append(await self.pool.fetchval(INSERT, customer, type_, f"integration-{n}", shown))
         return ids
 
     async def make_due(self) -> None:

@@ -1,7 +1,7 @@
 // A real OpenID provider (npm oidc-provider) that rotates refresh tokens and kills the grant when an old one comes back.
 // Usage: node provider.mjs FOLDER, where FOLDER/node_modules has it. Prints its address.
 // POST /-/grant?client=… makes a grant and answers its refresh token; /-/revoke?token=… ends one;
-// /-/count says how many refreshes came; /-/delay?ms=… makes the token endpoint slow.
+// /-/count says how many refreshes came; /-/delay?ms=… keeps its answers back for so long, after they were decided.
 import { createRequire } from 'node:module';
 import http from 'node:http';
 
@@ -56,7 +56,10 @@ const server = http.createServer(async (request, response) => {
     case '/-/delay': delay = Number(url.searchParams.get('ms')); return response.end();
     case '/token':
       refreshes += 1;
-      if (delay) await new Promise((resolve) => setTimeout(resolve, delay));
+      if (delay) {
+        const [end, wait] = [response.end.bind(response), delay];
+        response.end = (...rest) => { setTimeout(() => end(...rest), wait); return response; };
+      }
   }
   return provider.callback()(request, response);
 });

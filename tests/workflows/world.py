@@ -287,7 +287,8 @@ def key_of(message: Mapping[str, Any]) -> str:
 
 
 DATABASE_URL = """
-select format('postgresql://%s@%s:%s/%s', current_user, host(inet_server_addr()), inet_server_port(), current_database())
+select format('postgresql://%s@%s:%s/%s',
+  current_user, host(inet_server_addr()), inet_server_port(), current_database())
 """
 CUSTOMER = """
 with c as (
