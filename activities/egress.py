@@ -25,8 +25,9 @@ class Egress:
         """Remembers the newest request to this host."""
         self._hosts[host] = answered, self._clock()
 
-    async def is_down(self, canaries: Sequence[str], recheck_after: timedelta) -> bool:
-        """With canaries: if not one of them answers. Without: if nearly no host does, of enough of them.
+    async def is_down(self, canaries: Sequence[str], recheck_after: timedelta, *, was_down: bool) -> bool:
+        """With canaries: if not one of them answers. Without: if nearly no host does, of enough of them; once down,
+        until hosts do.
 
         What counts as lately is shorter than the time until a failure is confirmed: when the second look comes, what
         answered before the network failed has been forgotten.
@@ -35,7 +36,7 @@ class Egress:
             return not await self._any_answers(canaries)
         oldest = self._clock() - 0.8 * recheck_after.total_seconds()
         self._hosts = {name: host for name, host in self._hosts.items() if host[1] >= oldest}
-        return is_our_network({name: answered for name, (answered, _) in self._hosts.items()})
+        return is_our_network({name: answered for name, (answered, _) in self._hosts.items()}, was_it=was_down)
 
     async def _any_answers(self, canaries: Sequence[str]) -> bool:
         if self._canaries is not None and self._clock() - self._canaries[1] < _FRESH:

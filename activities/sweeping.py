@@ -203,7 +203,7 @@ class _Sweep:
         if not unanswered and not self._by.outages.is_open:
             return looks
         rules = self._policy.monitoring
-        down = await self._by.egress.is_down(rules.canaries, rules.recheck_after)
+        down = await self._by.egress.is_down(rules.canaries, rules.recheck_after, was_down=self._by.outages.is_open)
         await self._by.outages.note(self._by.clock(), self._policy, down=down, unanswered=unanswered)
         return [replace(looked, our_network=True) if down and looked.is_unanswered else looked for looked in looks]
 

@@ -19,8 +19,15 @@ from starter.embedded.postgres import FAST_OPTIONS, PostgresServer, postgres
 TEMPLATE = "relink_template"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record-histories", action="store_true", help="write the histories of the tests that are marked `history`"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Warnings are errors, but those of a test peer about its own libraries are not ours to mend."""
+    config.addinivalue_line("markers", "history: the workflow's history is recorded in tests/replay/histories")
     for module in ("authlib", "oidc_provider_mock"):
         config.addinivalue_line("filterwarnings", f"ignore::DeprecationWarning:{module}")
 

@@ -165,7 +165,7 @@ class Buttons:
                 raise RefusedError(f"Only {who_may(view)} can do this. Nothing was changed.")
         if view.status in {"closed", "cancelled"}:
             raise RefusedError("This incident is over already; there is nothing left to do here.")
-        name = (person and (person.email or person.name)) or email or click.user
+        name = (person and (person.name or person.email)) or email or click.user
         actor = Actor(name, person=person.id if person else None)
         return await act(Case(click, view, actor, person.timezone if person else None))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,6 +81,7 @@ class Script:
     chance: random.Random
     by_integration: defaultdict[UUID, list[Scripted]] = field(default_factory=lambda: defaultdict(list))
     ours: list[Scripted] = field(default_factory=list)
+    flaps: Counter[UUID] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         rest = iter(self.chance.sample(self.ids, len(self.ids)))
@@ -109,6 +110,8 @@ class Script:
             for at in (self.start + 5.2 * HOUR, self.start + 15.7 * HOUR)
         ]
 
+        self.degraded = [t for t in self.all() if t.kind is Trouble.DEGRADED]
+
     def sometime(self) -> datetime:
         """Late enough for a first look before it, early enough for an end."""
         return self.start + self.chance.uniform(0.5, 15) * HOUR
@@ -130,7 +133,8 @@ class Script:
         going_on = [t for t in (*self.ours, *self.by_integration[integration]) if t.holds(at)]
         for trouble in going_on:
             trouble.looks += 1
-        kinds = [t.kind for t in going_on if t.kind is not Trouble.FLAPPING or self.chance.random() < 0.25]
+        kinds = [t.kind for t in going_on if t.kind is not Trouble.FLAPPING or self.flaps[integration] % 4 == 0]
+        self.flaps[integration] += 1
         if not kinds:
             return WORKING
         if Trouble.OUR_NETWORK in kinds:

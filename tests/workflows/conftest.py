@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from activities.db.pool import Pool
+from tests.replay import histories as recordings
 from tests.workflows.world import (
     Account,
     Surroundings,
@@ -30,9 +31,13 @@ async def around(servers_folder: Path) -> AsyncIterator[Surroundings]:
 
 
 @pytest_asyncio.fixture(name="world")
-async def _world(pool: Pool, around: Surroundings) -> AsyncIterator[World]:
+async def _world(pool: Pool, around: Surroundings, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     async with world_in(around, pool) as made:
         yield made
+        histories = await made.histories()
+        if request.config.getoption("record_histories") and request.node.get_closest_marker("history"):
+            recordings.save_once(request.node.originalname.removeprefix("test_"), histories[-1])
+        assert [text for history in histories for text in recordings.canaries_in(history)] == []
 
 
 @pytest.fixture(scope="session")

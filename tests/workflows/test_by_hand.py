@@ -28,6 +28,7 @@ async def test_fixed_is_verified_where_a_monitor_exists(world: World, account: A
         assert (await world.result(incident))["resolution"] == "verified"
 
 
+@pytest.mark.history
 async def test_fixed_without_a_monitor_is_a_named_persons_word(world: World) -> None:
     """It counts as evidence, and still has to hold for the quiet window."""
     async with world.make_worker():
@@ -40,6 +41,7 @@ async def test_fixed_without_a_monitor_is_a_named_persons_word(world: World) -> 
     assert await world.value("select health_score from customers") == 82
 
 
+@pytest.mark.history
 @pytest.mark.parametrize("resolution", BY_HAND)
 async def test_closing_by_hand_ends_everything_and_mutes(world: World, resolution: Resolution) -> None:
     """Task cancelled, score given back, message edited, customer not mailed again; no new incident until a success."""
@@ -85,6 +87,7 @@ async def test_closing_by_hand_before_anybody_was_told(world: World) -> None:
     assert world.inbox.messages() == []
 
 
+@pytest.mark.history
 async def test_removing_the_integration_cancels_its_incident(world: World) -> None:
     """Cancelled, task too, score given back, message edited, said in the thread, history kept; later events are
     stored without effect."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from pytest_httpserver import HTTPServer
 
 from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, Account, World, give_monitor
 
 
+@pytest.mark.history
 async def test_not_confirmed_by_the_monitor(world: World, account: Account) -> None:
     """The grant works after all: closed as not_confirmed, healthy, and nobody is told anything."""
     async with world.make_worker():

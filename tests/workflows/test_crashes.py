@@ -159,6 +159,7 @@ async def _start(world: World, incident: UUID) -> None:
     )
 
 
+@pytest.mark.history
 @pytest.mark.parametrize("deaths", DEATHS)
 async def test_killed_and_born_again(world: World, mortal: asyncio.subprocess.Process, deaths: str) -> None:
     """However often it dies and wherever: one incident, alert, mail, task, score change; the whole timeline."""

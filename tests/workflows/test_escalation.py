@@ -34,6 +34,7 @@ async def _pass_to(world: World, incident: Any, minutes: float, *, already: floa
     await world.until_waiting(incident)
 
 
+@pytest.mark.history
 @pytest.mark.parametrize(
     ("severity", "is_critical", "arr", "ladder"),
     [
@@ -125,6 +126,7 @@ async def test_acknowledged_in_time_nobody_is_escalated_to(world: World) -> None
     assert row["status"] == "open"
 
 
+@pytest.mark.history
 async def test_acknowledged_and_forgotten_escalates_again(world: World) -> None:
     """After the ack timeout the ladder goes on, and the thread says why."""
     async with world.make_worker():
@@ -158,6 +160,7 @@ async def test_forgotten_after_all_steps_had_fired_the_last_is_told_again(world:
     assert len([d for d in await world.deliveries(incident) if d[1].endswith("escalation") and d[2] == "sent"]) == 3
 
 
+@pytest.mark.history
 async def test_snoozed_and_returned(world: World) -> None:
     """Silence until the end of the snooze; then the CSM hears of it and gets the first step's time once more."""
     async with world.make_worker():
@@ -186,6 +189,7 @@ async def test_a_snoozed_incident_still_recovers(world: World) -> None:
         assert (await world.result(incident))["resolution"] == "reported"
 
 
+@pytest.mark.history
 async def test_the_customer_is_reminded_after_a_day_and_after_three(world: World) -> None:
     """The same mail again at 24 h and 72 h while it is down, then no more."""
     world.set_policy(escalation={"critical": {"steps": [], "ack_timeout": "4h"}})

@@ -36,6 +36,7 @@ async def test_451_is_tried_again(world: World, stage: str) -> None:
     assert len(world.mails_to(BOB)) == 1
 
 
+@pytest.mark.history
 @pytest.mark.parametrize("stage", ["rcpt", "data"])
 async def test_550_goes_to_the_next_contact(world: World, stage: str) -> None:
     """An address that bounces: the next technical contact is mailed, and the CSM's thread says so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from pytest_httpserver import HTTPServer
 
 from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, Account, World, give_monitor
@@ -12,6 +13,7 @@ ALL_CLEAR = "integration_reconnected_customer"
 QUIET = timedelta(minutes=10)
 
 
+@pytest.mark.history
 async def test_reconnected_and_verified(world: World, account: Account) -> None:
     """The customer reconnects: our check verifies it, it holds for ten minutes, everybody hears, all is given back."""
     await account.revoke()
@@ -37,6 +39,7 @@ async def test_reconnected_and_verified(world: World, account: Account) -> None:
     assert "Restored" in world.alerts()[0]["text"]
 
 
+@pytest.mark.history
 async def test_a_failed_verification_stays_open_and_says_so(world: World, account: Account) -> None:
     """A callback claims a reconnection that did not happen: checked, not believed, said in the thread."""
     await account.revoke()
@@ -64,6 +67,7 @@ async def test_an_event_is_only_a_hint_where_a_monitor_exists(world: World, acco
     assert (await world.row(incident))["status"] == "open"
 
 
+@pytest.mark.history
 async def test_an_inconclusive_check_is_made_again_later(world: World, httpserver: HTTPServer) -> None:
     """Refused, then 503, then accepted: the 503 proves nothing either way, and a minute later we look again."""
     await give_monitor(world.pool, _monitor(httpserver))
@@ -103,6 +107,7 @@ async def test_a_monitor_whose_provider_is_away_at_the_end_holds_a_little_longer
     assert (await world.row(incident))["relapses"] == 0
 
 
+@pytest.mark.history
 async def test_it_comes_back_by_itself(world: World) -> None:
     """Without a monitor a later success is evidence; the messages say that it was reported, not checked."""
     async with world.make_worker():
@@ -132,6 +137,7 @@ async def test_reconnected_event_is_evidence_without_a_monitor(world: World) -> 
             assert (await world.result(incident))["resolution"] == "reported"
 
 
+@pytest.mark.history
 async def test_a_relapse_reopens_the_same_incident_silently(world: World) -> None:
     """Inside the quiet window: one line in the thread, no new message, mail, task or score change; twice the window;
     the escalation clock runs on from the first notice."""

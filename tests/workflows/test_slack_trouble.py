@@ -85,6 +85,7 @@ async def test_a_reply_whose_answer_was_lost_is_found_again(world: World) -> Non
     assert len(world.thread()) == 1
 
 
+@pytest.mark.history
 @pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "account_inactive", "missing_scope"])
 async def test_a_dead_token_falls_back_to_email(world: World, error: str) -> None:
     """Slack will never take it: the CSM is mailed at once, and the timeline says why; the end comes by mail too."""
@@ -151,6 +152,7 @@ async def test_slack_down_for_over_ten_minutes(world: World) -> None:
     assert len(world.mails_to("maria@vendor.example")) == 1
 
 
+@pytest.mark.history
 async def test_an_edit_that_fails_holds_nothing_up(world: World) -> None:
     """The message can't be edited (deleted, or Slack is away): the response goes on to its end."""
     async with world.make_worker():

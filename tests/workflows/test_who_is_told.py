@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, World, ago
 from workflows.contracts import Bell
 
@@ -96,6 +98,7 @@ async def test_without_a_technical_contact_the_csm_is_told_so(world: World) -> N
     assert world.inbox.messages() == []
 
 
+@pytest.mark.history
 async def test_our_own_fault_pages_engineering_and_spares_the_customer(world: World) -> None:
     """`who_fixes` our_engineering: the engineers hear, the customer is not asked to act."""
     world.set_policy(people={"engineering": {"slack": "#oncall", "email": "oncall@vendor.example"}})
@@ -136,6 +139,7 @@ async def test_auto_send_off_leaves_the_mail_to_the_csm(world: World) -> None:
     assert len(world.mails_to("bob@techcorp.example")) == 1
 
 
+@pytest.mark.history
 async def test_recovered_within_the_hold_window_nobody_hears_of_it(world: World) -> None:
     """A blip: neither alert nor mail, task, score or risk signal, and no all-clear either."""
     world.set_policy(notify={"hold": "15m"})
@@ -155,6 +159,7 @@ async def test_recovered_within_the_hold_window_nobody_hears_of_it(world: World)
     assert (await world.row(incident))["alerted_at"] is None
 
 
+@pytest.mark.history
 async def test_still_broken_after_the_hold_window_people_are_told(world: World) -> None:
     """Not before it, and the ladder starts at the notice."""
     world.set_policy(notify={"hold": "15m"})
@@ -184,6 +189,7 @@ async def test_degraded_for_a_day_only_the_csm_hears(world: World) -> None:
     assert await world.value("select health_score from customers") == 82
 
 
+@pytest.mark.history
 async def test_degraded_that_becomes_disconnected_runs_the_missing_steps_once(world: World) -> None:
     """The same incident, assessed again: the customer's mail, the task, the score; the CSM hears in the thread."""
     incident = await _long_degraded(world)

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 from pydantic import SecretStr
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
@@ -98,6 +98,7 @@ class World:
     actions: Actions
     integrations: IntegrationStore
     ring: Ring
+    keeper: Keeper
     make_worker: Callable[[], Worker]
     objects: Callable[[], list[object]]
 
@@ -257,6 +258,18 @@ class World:
     async def result(self, incident: UUID, *, within: float = 20) -> Any:
         return await asyncio.wait_for((await self.handle(incident)).result(), within)
 
+    async def histories(self) -> list[WorkflowHistory]:
+        """The histories of all responses that have begun, in the order of their incidents."""
+        rows = await self.pool.fetch("select id from incidents order by number")
+        found = []
+        for row in rows:
+            try:
+                found.append(await (await self.handle(row["id"])).fetch_history())
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+        return found
+
     def mails_to(self, address: str) -> list[Mail]:
         return [mail for mail in self.inbox.messages() if address in mail.recipients]
 
@@ -351,7 +364,7 @@ async def world_in(
     async with ProbeClient(allow_private=True) as probes:
 
         def objects() -> list[object]:
-            return activities(made.settings, policy, pool, client, probes, around.keeper)
+            return activities(made.settings, policy, pool, client, probes, made.keeper)
 
         made = World(
             database=await pool.fetchval(DATABASE_URL),
@@ -366,6 +379,7 @@ async def world_in(
             actions=Actions(pool),
             integrations=IntegrationStore(pool, SecretBox(ENCRYPTION_KEYS)),
             ring=Ring(client, pool),
+            keeper=around.keeper,
             make_worker=lambda: make_worker(client, objects()),
             objects=objects,
         )

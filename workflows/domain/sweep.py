@@ -132,10 +132,12 @@ def next_look(
 _FEWEST_HOSTS, _SHARE = 10, 0.8
 
 
-def is_our_network(answered: Mapping[str, bool]) -> bool:
-    """Whether so many different hosts failed to answer at the same time that the fault must be on our side.
+def is_our_network(answered: Mapping[str, bool], *, was_it: bool) -> bool:
+    """Whether so many different hosts failed to answer at the same time that the fault must be on our side; if it was
+    found there before, whether it still is, for which fewer hosts will do.
 
     `answered` tells for each host that was asked lately whether its newest request was answered, in whatever way.
     """
     silent = sum(not answer for answer in answered.values())
-    return len(answered) >= _FEWEST_HOSTS and silent >= _SHARE * len(answered)
+    enough = was_it or len(answered) >= _FEWEST_HOSTS
+    return enough and silent >= _SHARE * len(answered)

@@ -1,0 +1,74 @@
+"""Histories of responses, kept as JSON with one event a line; `pytest tests/workflows --record-histories` writes them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowHistory
+
+FOLDER = Path(__file__).parent / "histories"
+
+# People, addresses, names of customers and integrations, tokens and secrets of the tests' world: none of this may be
+# in any history, because histories are kept for long and read by many.
+CANARIES = (
+    *("maria", "lopez", "tom reed", "bob", "smith", "ann lee", "it admin", "@"),
+    *("techcorp", "crm sync", "acme", ".example"),
+    *("xoxb", "secret", "refresh_token", "bearer", "expired access/refresh token"),
+)
+
+# Ids of requests, tasks and workers, sizes and prices: a replay needs none of it.
+_NOISE = {
+    *("identity", "taskId", "requestId", "historySizeBytes", "meteringMetadata", "workerVersion", "binaryChecksum"),
+    *("userMetadata", "links", "principal", "sdkName", "sdkVersion", "useWorkflowBuildId", "version"),
+}
+
+
+_saved: set[str] = set()
+
+
+def save_once(name: str, history: WorkflowHistory) -> None:
+    """Writes one history without its noise; of a test with parameters, that of the first."""
+    if name in _saved:
+        return
+    _saved.add(name)
+    events = [_without_noise(event) for event in history.to_json_dict()["events"]]
+    lines = ",\n".join(json.dumps(event, separators=(",", ":")) for event in events)
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(f'{{"events":[\n{lines}\n]}}\n', encoding="utf-8")
+
+
+def load(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(f"replay/{path.stem}", path.read_text(encoding="utf-8"))
+
+
+def canaries_in(history: WorkflowHistory) -> list[str]:
+    """The texts of a history, payloads decoded, that contain something that must not be there."""
+    events = [_without_noise(event, keep={"userMetadata"}) for event in history.to_json_dict()["events"]]
+    return [text for text in _texts(events) if any(canary in text.lower() for canary in CANARIES)]
+
+
+def _without_noise(value: Any, keep: frozenset[str] | set[str] = frozenset()) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_noise(v, keep) for name, v in value.items() if name not in _NOISE - keep}
+    if isinstance(value, list):
+        return [_without_noise(item, keep) for item in value]
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("data"), str) and "metadata" in value:  # a payload
+            yield base64.b64decode(value["data"]).decode(errors="replace")
+            return
+        for name, inner in value.items():
+            yield name
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    else:
+        yield str(value)
