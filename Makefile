@@ -11,7 +11,7 @@ run: .venv/ready
 	@$(BIN)/python -m starter run
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -87,10 +87,15 @@ class EmailSender:
         """Sends one claimed mail. FAILED means that its address does not take it: tell somebody else."""
         if claim.handed_over >= _copies(claim):
             return await self._ledger.settle(claim, Told.UNKNOWN, now, error="the worker died while handing it over")
+        return await self._hand_over(claim, now, await self._compose(claim, now))
+
+    async def _compose(self, claim: Claim, now: datetime) -> EmailMessage:
+        worded = claim.wording
+        if worded is not None and worded.mail is not None:
+            return self._mime(claim, worded.reply_to, worded.reader, worded.mail)
         view, policy = await self._views.load_with_policy(claim.incident_id)
         reader = person_for(claim.role, view, policy, claim.person_id) or Person(email=claim.recipient)
-        message = self._mime(claim, view, reader, self._mail(claim, view, policy, reader, now))
-        return await self._hand_over(claim, now, message)
+        return self._mime(claim, view.csm, reader, self._mail(claim, view, policy, reader, now))
 
     async def _hand_over(self, claim: Claim, now: datetime, message: EmailMessage) -> Told:
         stage = "connect"
@@ -148,12 +153,12 @@ class EmailSender:
             kind[claim.template], view, now=now, reader=reader, status_url=status_url, role=claim.role
         )
 
-    def _mime(self, claim: Claim, view: IncidentView, reader: Person, mail: Mail) -> EmailMessage:
+    def _mime(self, claim: Claim, csm: Person | None, reader: Person, mail: Mail) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self._sender
         message["To"] = _address(reader.name, claim.recipient)
-        if view.csm and view.csm.email and claim.role == "technical_contact":
-            message["Reply-To"] = _address(view.csm.name, view.csm.email)
+        if csm and csm.email and claim.role == "technical_contact":
+            message["Reply-To"] = _address(csm.name, csm.email)
         message["Subject"] = mail.subject
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = message_id(claim.key, self._sender)

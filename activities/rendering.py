@@ -7,15 +7,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from activities.rendering_document import parse_document
+from activities.rendering_ending import ending_facts, outage_facts
 from activities.rendering_facts import NAME, Telling, incident_facts
 from activities.rendering_mail import customer_facts
 from activities.rendering_notes import note_facts
 from activities.rendering_safety import Url, one_line, safe_url
 from activities.rendering_slack import to_slack
 from activities.rendering_templates import Templates, TemplatesError
-from activities.views import IncidentView, Mail, Person, SlackMessage
+from activities.views import EndingView, IncidentView, Mail, Person, SlackMessage
 
 __all__ = ["NOTICES", "Renderer", "TemplatesError"]
 
@@ -77,9 +79,7 @@ class Renderer:
         Raises KeyError for an unknown kind.
         """
         facts = {**incident_facts(view, self._telling(now, reader)), "role": role}
-        document = parse_document(self._templates.document(NOTICES[message_kind], facts))
-        shown = {**facts, "document": document, "status_url": safe_url(status_url)}
-        return self._templates.mail("notice", None, shown)
+        return self._notice(NOTICES[message_kind], facts, status_url)
 
     def customer_mail(
         self, view: IncidentView, *, contact: Person, now: datetime, reconnect_link: str | None, reminder: int = 0
@@ -96,6 +96,31 @@ class Renderer:
     def tech_call_invitation(self, view: IncidentView, *, contact: Person, now: datetime, booking_url: str) -> Mail:
         """Offers a call: by the booking page, or without one by asking for times that suit."""
         return self._mail("tech_call_invitation_customer", view, contact, now, booking_url=safe_url(booking_url))
+
+    def ending(self, view: EndingView, *, now: datetime, reader: Person, status_url: str) -> SlackMessage:
+        """To a CSM or an engineer: a credential ends soon."""
+        facts = ending_facts(view, self._telling(now, reader))
+        document = parse_document(self._templates.slack("credential_expiring", facts))
+        return to_slack(document, incident_id=view.integration_health_id, status_url=safe_url(status_url))
+
+    def ending_as_mail(self, view: EndingView, *, now: datetime, reader: Person, status_url: str) -> Mail:
+        """The same for somebody without Slack."""
+        return self._notice("credential_expiring", ending_facts(view, self._telling(now, reader)), status_url)
+
+    def ending_mail(self, view: EndingView, *, contact: Person, now: datetime) -> Mail:
+        """To the technical contact, where only the customer can renew it."""
+        facts = ending_facts(view, self._telling(now, contact))
+        return self._templates.mail("credential_expiring_customer", contact.locale, facts)
+
+    def our_network(self, outage: UUID, *, began_at: datetime, now: datetime, reader: Person) -> SlackMessage:
+        """To our engineers: nobody answers us."""
+        facts = outage_facts(began_at, self._telling(now, reader))
+        document = parse_document(self._templates.slack("egress_outage", facts))
+        return to_slack(document, incident_id=outage, status_url=Url(""))
+
+    def our_network_as_mail(self, *, began_at: datetime, now: datetime, reader: Person) -> Mail:
+        """The same for somebody without Slack."""
+        return self._notice("egress_outage", outage_facts(began_at, self._telling(now, reader)), "")
 
     def facts(self, view: IncidentView, *, now: datetime, reader: Person) -> dict[str, object]:
         """An incident in the words of its messages, for `integration.html`."""
@@ -124,6 +149,10 @@ class Renderer:
         facts = {**incident_facts(view, telling), **extra}
         document = parse_document(self._templates.slack(name, facts))
         return to_slack(document, incident_id=view.incident_id, status_url=safe_url(status_url))
+
+    def _notice(self, name: str, facts: Mapping[str, object], status_url: str) -> Mail:
+        document = parse_document(self._templates.document(name, facts))
+        return self._templates.mail("notice", None, {**facts, "document": document, "status_url": safe_url(status_url)})
 
     def _mail(self, name: str, view: IncidentView, contact: Person, now: datetime, **extra: object) -> Mail:
         facts = customer_facts(view, self._telling(now, contact))

@@ -103,6 +103,8 @@ class SlackSender:
     async def _compose(
         self, client: AsyncWebClient, claim: Claim, now: datetime
     ) -> tuple[str, str | None, SlackMessage]:
+        if claim.wording is not None and claim.wording.slack is not None:
+            return await self._channel(client, claim.recipient), None, claim.wording.slack
         view, policy = await self._views.load_with_policy(claim.incident_id)
         person = person_for(claim.role, view, policy, claim.person_id) or Person(slack=claim.recipient)
         if claim.template == NOTE:

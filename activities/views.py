@@ -122,3 +122,33 @@ class Mail(_View):
     subject: str
     text: str
     html: str
+
+
+class Wording(_View):
+    """A message that is already in words, for each way it may go."""
+
+    reader: Person
+    slack: SlackMessage | None = None
+    mail: Mail | None = None
+    reply_to: Person | None = None
+
+
+class EndingView(_View):
+    """A credential that is about to end, with everything that its readers need; times are aware UTC."""
+
+    integration_health_id: UUID
+    customer_name: str
+    csm: Person | None
+    contacts: tuple[Person, ...]  # technical contacts, in order of preference
+    integration_type: str
+    integration_id: str | None
+    display_name: str | None
+    provider_name: str
+    kind: str  # refresh_token, saml_certificate, tls_certificate, client_secret, api_key
+    label: str
+    ends_at: datetime
+    only_customer_renews: bool
+
+    @property
+    def integration_name(self) -> str:
+        return self.display_name or self.provider_name

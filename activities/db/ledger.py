@@ -16,6 +16,7 @@ import asyncpg
 from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
+from activities.views import Wording
 from workflows.contracts import Told
 
 _SQL = queries("deliveries")
@@ -68,7 +69,7 @@ class Claim:
 
     key: str
     token: UUID
-    incident_id: UUID
+    about: UUID | None  # an incident; None: a message that belongs to none, such as a warning
     channel: str
     template: str
     role: str
@@ -79,6 +80,12 @@ class Claim:
     created_at: datetime
     handed_over: int
     instead: Intent | None = None  # what is intended, in the same transaction, if this one can't be delivered
+    wording: Wording | None = None  # what it says, where that does not follow from an incident
+
+    @property
+    def incident_id(self) -> UUID:
+        assert self.about is not None  # whoever asks has checked, or deals with incidents only
+        return self.about
 
 
 async def intend(connection: Connection, intent: Intent) -> bool:
@@ -147,17 +154,18 @@ class Ledger:
             elif claim.template in FIRST_NOTICES:  # before the timeline: integration, then incident, as everywhere
                 await connection.execute(queries("incidents")["alerted_health"], claim.incident_id)
                 await connection.execute(queries("incidents")["alerted"], claim.incident_id, now)
-            await add_to_timeline(
-                connection,
-                claim.incident_id,
-                f"notice_{told}",
-                template=claim.template,
-                channel=claim.channel,
-                role=claim.role,
-                person=claim.person_id,
-                error=error,
-                **({"note": claim.details["kind"]} if "kind" in claim.details else {}),
-            )
+            if claim.about is not None:
+                await add_to_timeline(
+                    connection,
+                    claim.about,
+                    f"notice_{told}",
+                    template=claim.template,
+                    channel=claim.channel,
+                    role=claim.role,
+                    person=claim.person_id,
+                    error=error,
+                    **({"note": claim.details["kind"]} if "kind" in claim.details else {}),
+                )
         return told
 
     async def retry_later(
@@ -170,7 +178,7 @@ class Ledger:
     async def suppress(self, claim: Claim, rule: str) -> Told:
         """Decides not to send what was claimed, and says which rule decided it."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await _suppress(connection, claim.incident_id, claim.key, rule)
+            await _suppress(connection, claim.about, claim.key, rule)
             await _fall_back(connection, claim, rule)
         return Told.SUPPRESSED
 
@@ -186,7 +194,7 @@ class Ledger:
 async def _fall_back(connection: Connection, claim: Claim, error: str | None) -> None:
     if claim.instead is not None:
         await intend(connection, claim.instead)
-    if claim.channel == "email" and claim.role == "technical_contact":
+    if claim.channel == "email" and claim.role == "technical_contact" and claim.about is not None:
         next_person = claim.instead.person_id if claim.instead else None
         await intend_note(
             connection,
@@ -199,8 +207,8 @@ async def _fall_back(connection: Connection, claim: Claim, error: str | None) ->
         )
 
 
-async def _suppress(connection: Connection, incident: UUID, key: str, rule: str) -> None:
-    if await connection.fetchval(_SQL["suppress"], key, rule) is not None:
+async def _suppress(connection: Connection, incident: UUID | None, key: str, rule: str) -> None:
+    if await connection.fetchval(_SQL["suppress"], key, rule) is not None and incident is not None:
         await add_to_timeline(connection, incident, "notice_suppressed", delivery=key, rule=rule)
 
 
@@ -218,7 +226,7 @@ def _claim(row: asyncpg.Record, token: UUID) -> Claim:
     return Claim(
         key=row["delivery_key"],
         token=token,
-        incident_id=row["incident_id"],
+        about=row["incident_id"],
         channel=row["channel"],
         template=row["template"],
         role=row["role"],

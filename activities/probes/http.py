@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from types import MappingProxyType
 
 import httpcore
@@ -38,6 +39,12 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _HEADERS = {"User-Agent": "Relink-Monitor/1", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
+@cache
+def _usual_trust() -> ssl.SSLContext:
+    """Read once: it is three hundred certificates."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @dataclass
 class _Host:
     pool: httpcore.AsyncConnectionPool
@@ -51,7 +58,7 @@ class ProbeClient:
     def __init__(self, *, allow_private: bool = False, tls: ssl.SSLContext | None = None) -> None:
         """`tls`: which certificates to trust; by default those that httpx ships."""
         self._resolver = Resolver(allow_private=allow_private)
-        self._tls = tls or httpx.create_ssl_context(trust_env=False)
+        self._tls = tls or _usual_trust()
         self._hosts: OrderedDict[tuple[str, str, int | None], _Host] = OrderedDict()
 
     async def __aenter__(self) -> ProbeClient:

@@ -18,6 +18,21 @@ from starter.api.resources import Use
 MOST_EVENTS = 1000
 
 router = APIRouter(tags=["Events"])
+_CRM = {"customer_external_id": "techcorp", "integration_type": "salesforce", "integration_id": "crm-sync"}
+_EXAMPLES = {
+    "A token was refused": {
+        **_CRM,
+        "event_id": "evt_1",
+        "event_type": "auth_failure",
+        "occurred_at": "2026-01-29T10:45:00Z",
+        "error": {"code": "invalid_grant", "message": "expired access/refresh token", "http_status": 400},
+    },
+    "A sync worked": {**_CRM, "event_id": "evt_2", "event_type": "sync_succeeded"},
+    "Two at once": [
+        {**_CRM, "event_type": "webhook_failed", "endpoint": "orders", "error": {"http_status": 503}},
+        {**_CRM, "event_type": "integration_status_changed", "new_status": "disconnected"},
+    ],
+}
 _ONE = TypeAdapter(Event)
 _MANY = TypeAdapter(list[Event])
 
@@ -28,7 +43,7 @@ _MANY = TypeAdapter(list[Event])
     summary="Report what happened to an integration",
     response_model=EventsAnswer,
     responses=answers(401, 403, 404, 409, 413, 415, 422, 429, 503),
-    openapi_extra=takes(Event, many=True),
+    openapi_extra=takes(Event, many=True, examples=_EXAMPLES),
 )
 async def post_events(request: Request, key: EventsKey, use: Use) -> Response:
     """One event, or an array of up to 1,000: all of them are taken, or none.

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from activities.db.ledger import ALL_CLEAR, CUSTOMER, NOTE, TECH_CALL, Intent, intend
-from tests.api.conftest import Api
+from tests.api.calling import Api
 
 ACTIONS: dict[str, dict[str, Any]] = {
     "acknowledge": {},

@@ -21,7 +21,7 @@ from activities.links import Purpose
 from starter.api import health
 from starter.api.app import create_app
 from starter.api.limits import KeyCache
-from tests.api.conftest import Api, RecordedBells, assemble, client_of
+from tests.api.calling import Api, RecordedBells, assemble, client_of
 from tests.api.test_keys import body_for, concrete, guarded, operations
 
 PROBLEM = "application/problem+json"

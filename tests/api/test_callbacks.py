@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from starter.api.callbacks import webhook_secret
-from tests.api.conftest import SECRET_KEY, Api, settings_for_tests
+from tests.api.calling import SECRET_KEY, Api, settings_for_tests
 
 PATH = "/v1/callbacks/reconnected"
 OAUTH = {

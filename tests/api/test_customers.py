@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Api
+from tests.api.calling import Api
 
 PERSON = {"name": "Eve", "email": "eve@acme.example"}
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
-from tests.api.conftest import Api
+from tests.api.calling import Api
 
 JSON = {"Content-Type": "application/json"}
 MIB = 1024 * 1024

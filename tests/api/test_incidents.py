@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from activities.db.ledger import CUSTOMER, Intent, intend
-from tests.api.conftest import Api
+from tests.api.calling import Api
 
 FIELDS = {
     "id", "number", "status", "severity", "resolution", "category", "who_fixes", "customer", "integration",

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from tests.api.conftest import Api, with_settings
+from tests.api.calling import Api, with_settings
 
 OAUTH = {
     "kind": "oauth2",

@@ -14,7 +14,7 @@ from activities.db.customers import UnknownCustomerError
 from activities.db.keys import KeyStore, Scope
 from starter.api.limits import KeyCache, Throttle
 from starter.api.problems import Problem
-from tests.api.conftest import Api
+from tests.api.calling import Api
 
 # Routes that need no key; each is guarded by something else, or by nothing, on purpose.
 OPEN = {"/healthz", "/readyz", "/metrics", "/static/relink.css"}

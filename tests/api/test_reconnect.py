@@ -15,7 +15,7 @@ import pytest
 from activities.db.ledger import CUSTOMER, Intent, intend
 from activities.links import LIFETIMES, Purpose
 from starter.api.reconnect import with_return_url
-from tests.api.conftest import Api
+from tests.api.calling import Api
 
 NOW = datetime.now(UTC)
 

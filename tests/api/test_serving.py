@@ -20,7 +20,7 @@ from activities.db.pool import Pool
 from activities.settings import ROOT, SettingsError
 from starter.api.app import serve
 from starter.embedded import ports
-from tests.api.conftest import SECRET_KEY, settings_for_tests
+from tests.api.calling import SECRET_KEY, settings_for_tests
 
 PROGRAM = """
 import asyncio
@@ -44,7 +44,7 @@ class Served:
         return self._log.read_text(encoding="utf-8")
 
     async def until_logged(self, text: str) -> None:
-        for _ in range(200):
+        for _ in range(600):
             if text in self.log:
                 return
             await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from activities.links import Purpose
-from tests.api.conftest import Api
+from tests.api.calling import Api
 
 
 def status_link(api: Api, integration: str, *, ago: timedelta = timedelta()) -> str:

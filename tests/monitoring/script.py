@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,10 +23,10 @@ class Trouble(StrEnum):
     UNREACHABLE = "host unreachable for hours"
     LOST_RACE = "product lost a rotation race (invalid_grant)"
     DEGRADED = "one of two endpoints failing for hours"
-    BLIP = "time-out of a few seconds"
-    PROVIDER_BLIP = "provider down for 25 s"
+    BLIP = "time-out for up to 29 s"
+    PROVIDER_BLIP = "provider down for 29 s"
     LIMITED = "rate limited for up to two hours"
-    FLAPPING = "every fourth look fails"
+    FLAPPING = "fails 20 s of every 80 s, for hours"
     UNTOLD = "look impossible (somebody else's takes too long)"
     LATE_NEWS = "failure reported after the recovery"
     OUR_NETWORK = "our own network down for 7 min"
@@ -81,7 +81,6 @@ class Script:
     chance: random.Random
     by_integration: defaultdict[UUID, list[Scripted]] = field(default_factory=lambda: defaultdict(list))
     ours: list[Scripted] = field(default_factory=list)
-    flaps: Counter[UUID] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         rest = iter(self.chance.sample(self.ids, len(self.ids)))
@@ -99,12 +98,12 @@ class Script:
             for _ in range(count):
                 self.add(kind, next(rest), self.sometime(), self.chance.uniform(*hours) * HOUR)
         for integration in self.ids:  # everybody's ordinary troubles, on top of the others
-            for _ in range(self.chance.randrange(4)):
-                self.add(Trouble.BLIP, integration, self.sometime(), self.chance.uniform(5, 25) * SECOND)
-        for _ in range(12):
+            for _ in range(self.chance.randrange(20)):
+                self.add_blip(Trouble.BLIP, integration, self.sometime(), self.chance.uniform(5, 29) * SECOND)
+        for _ in range(50):
             at = self.sometime()
             for integration in self.chance.sample(self.ids, 100):
-                self.add(Trouble.PROVIDER_BLIP, integration, at, 25 * SECOND)
+                self.add_blip(Trouble.PROVIDER_BLIP, integration, at, 29 * SECOND)
         self.ours = [
             Scripted(Trouble.OUR_NETWORK, self.ids[0], at, at + 7 * MINUTE)
             for at in (self.start + 5.2 * HOUR, self.start + 15.7 * HOUR)
@@ -118,6 +117,12 @@ class Script:
 
     def add(self, kind: Trouble, integration: UUID, at: datetime, span: timedelta) -> None:
         self.by_integration[integration].append(Scripted(kind, integration, at, at + span))
+
+    def add_blip(self, kind: Trouble, integration: UUID, at: datetime, span: timedelta) -> None:
+        """Two blips in a row would be one long enough to be confirmed."""
+        blips = (t for t in self.by_integration[integration] if t.kind in {Trouble.BLIP, Trouble.PROVIDER_BLIP})
+        if all(abs(t.begins_at - at) > 3 * MINUTE for t in blips):
+            self.add(kind, integration, at, span)
 
     def all(self) -> Iterator[Scripted]:
         for troubles in self.by_integration.values():
@@ -133,8 +138,7 @@ class Script:
         going_on = [t for t in (*self.ours, *self.by_integration[integration]) if t.holds(at)]
         for trouble in going_on:
             trouble.looks += 1
-        kinds = [t.kind for t in going_on if t.kind is not Trouble.FLAPPING or self.flaps[integration] % 4 == 0]
-        self.flaps[integration] += 1
+        kinds = [t.kind for t in going_on if t.kind is not Trouble.FLAPPING or at.timestamp() % 80 < 20]
         if not kinds:
             return WORKING
         if Trouble.OUR_NETWORK in kinds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -149,7 +150,7 @@ async def test_too_slow(prober: Prober) -> None:
     async with peer(says(b"", pause=1.05, then=http(200))) as slow:
         seen = await look(prober, {"name": "report", "url": slow.url, "max_latency": "1s"})
     assert seen.check is Check.DEGRADED
-    assert seen.detail == "report took 1.1 s, more than 1 s"
+    assert re.fullmatch(r"report took [1-9]\.\d s, more than 1 s", seen.detail)
 
 
 @pytest.mark.parametrize(("path", "seconds"), [("/429", 30), ("/github", 90), ("/503", 600), ("/500", None)])
@@ -163,7 +164,7 @@ async def test_all_at_once(prober: Prober) -> None:
     """Twenty endpoints take as long as the slowest few, and a dead one holds nobody up."""
 
     async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         writer.write(http(204))
         await writer.drain()
 
@@ -171,7 +172,7 @@ async def test_all_at_once(prober: Prober) -> None:
         urls = [f"{server.url}/{i}" for i in range(19)] + [dead.url]
         started = asyncio.get_running_loop().time()
         seen = await look(prober, *({"url": url} for url in urls))
-        assert asyncio.get_running_loop().time() - started < 1
+        assert asyncio.get_running_loop().time() - started < 4  # one after the other: 6 s
     assert seen.check is Check.DEGRADED
     assert seen.failing == (dead.url,)
 

@@ -272,8 +272,7 @@ async def test_slow_peers_hold_no_database_connection(database: str, pool: Pool,
         looks = await asyncio.gather(*(store.look(i, prober) for i in ids))
         took = time.monotonic() - started
     assert {seen.check for seen in looks} == {Check.WORKING}
-    assert max(seen.latency for seen in looks if seen.latency) < timedelta(seconds=1.5)
-    assert took < 4
+    assert took < 8  # one after the other on two connections: 40 s
 
 
 async def test_nothing_secret_is_kept_of_a_look(pool: Pool, store: ConnectionStore, prober: Prober) -> None:

@@ -120,7 +120,7 @@ async def test_what_is_not_metadata(prober: Prober, attack: str) -> None:
     """Refused quickly, with nothing of it expanded, fetched or repeated; one look alone disturbs nobody."""
     started = time.monotonic()
     seen = await look(prober, http(200, ATTACKS[attack]))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert seen.check is Check.INCONCLUSIVE, seen
     assert seen.diagnosis is not None
     assert "lol" not in repr(seen)

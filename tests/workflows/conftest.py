@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
+import worker
 from activities.db.pool import Pool
 from tests.replay import histories as recordings
 from tests.workflows.world import (
@@ -30,13 +32,20 @@ async def around(servers_folder: Path) -> AsyncIterator[Surroundings]:
         yield shared
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _templates_are_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "Renderer", cache(worker.Renderer))
+        yield
+
+
 @pytest_asyncio.fixture(name="world")
 async def _world(pool: Pool, around: Surroundings, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     async with world_in(around, pool) as made:
         yield made
         histories = await made.histories()
         if request.config.getoption("record_histories") and request.node.get_closest_marker("history"):
-            recordings.save_once(request.node.originalname.removeprefix("test_"), histories[-1])
+            recordings.save_once(request.node.originalname.removeprefix("test_"), histories[0])
         assert [text for history in histories for text in recordings.canaries_in(history)] == []
 
 

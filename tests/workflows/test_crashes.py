@@ -223,11 +223,11 @@ async def _nothing_missing_nothing_twice(world: World, incident: UUID, *, copies
     assert lines.count("notice_sent") == 7
 
 
-async def test_kill_9_of_the_real_worker(world: World) -> None:
+async def test_kill_9_of_the_real_worker(world: World, around: Surroundings) -> None:
     """`python -m worker` against a fresh server: it sets the server up, is killed, and the next one goes on; what was
     committed while none was there is found by the schedule that the worker keeps."""
     async with temporal_with_time_skipping() as fresh:
-        elsewhere = Surroundings(fresh, Keeper(fresh.client), world.inbox, world.slack)
+        elsewhere = Surroundings(fresh, Keeper(fresh.client), world.inbox, world.slack, around.probes)
         async with world_in(elsewhere, world.pool, is_new=False) as other:
             async with _worker_process(other) as first:
                 await other.until(lambda: _is_set_up(other))

@@ -108,7 +108,7 @@ async def test_a_finished_response_is_not_started_again(world: World) -> None:
         assert (await (await world.handle(incident)).describe()).status is WorkflowExecutionStatus.COMPLETED
 
 
-async def test_temporal_is_wiped(world: World) -> None:
+async def test_temporal_is_wiped(world: World, around: Surroundings) -> None:
     """A new and empty server beside the same database: what is not over goes on there, and nobody is told twice."""
     async with world.make_worker():
         incident = await world.disconnect()
@@ -116,7 +116,7 @@ async def test_temporal_is_wiped(world: World) -> None:
         await world.until_waiting(incident)
     before = await world.deliveries(incident)
     async with temporal_with_time_skipping() as fresh:
-        elsewhere = Surroundings(fresh, await without_schedules(fresh.client), world.inbox, world.slack)
+        elsewhere = Surroundings(fresh, await without_schedules(fresh.client), world.inbox, world.slack, around.probes)
         async with world_in(elsewhere, world.pool, is_new=False) as other, other.make_worker():
             assert (await _reconcile(other)).workflows_started == 1
             await other.until_waiting(incident)

@@ -330,6 +330,7 @@ class Surroundings:
     keeper: Keeper
     inbox: Inbox
     slack: SlackServer
+    probes: ProbeClient
 
 
 @asynccontextmanager
@@ -338,7 +339,8 @@ async def surroundings(environment: WorkflowEnvironment, folder: Path) -> AsyncI
     async with AsyncExitStack() as stack:
         mails = await stack.enter_async_context(inbox(folder / f"mail-{uuid4().hex[:8]}"))
         workspace = await stack.enter_async_context(slack(folder / f"slack-{uuid4().hex[:8]}.sqlite"))
-        yield Surroundings(environment, await without_schedules(environment.client), mails, workspace)
+        probes = await stack.enter_async_context(ProbeClient(allow_private=True))
+        yield Surroundings(environment, await without_schedules(environment.client), mails, workspace, probes)
 
 
 @asynccontextmanager
@@ -361,34 +363,33 @@ async def world_in(
     if is_new:
         await pool.execute(CUSTOMER)
         await pool.execute(INTEGRATION)
-    async with ProbeClient(allow_private=True) as probes:
 
-        def objects() -> list[object]:
-            return activities(made.settings, policy, pool, client, probes, made.keeper)
+    def objects() -> list[object]:
+        return activities(made.settings, policy, pool, client, around.probes, made.keeper)
 
-        made = World(
-            database=await pool.fetchval(DATABASE_URL),
-            pool=pool,
-            environment=around.environment,
-            client=client,
-            inbox=around.inbox,
-            slack=around.slack,
-            policy=policy,
-            settings=settings,
-            events=EventStore(pool, lambda: policy.current, load_catalogue()),
-            actions=Actions(pool),
-            integrations=IntegrationStore(pool, SecretBox(ENCRYPTION_KEYS)),
-            ring=Ring(client, pool),
-            keeper=around.keeper,
-            make_worker=lambda: make_worker(client, objects()),
-            objects=objects,
-        )
-        try:
-            yield made
-        finally:
-            await _end_what_runs(made)
-            around.inbox.clear()
-            around.slack.clear()
+    made = World(
+        database=await pool.fetchval(DATABASE_URL),
+        pool=pool,
+        environment=around.environment,
+        client=client,
+        inbox=around.inbox,
+        slack=around.slack,
+        policy=policy,
+        settings=settings,
+        events=EventStore(pool, lambda: policy.current, load_catalogue()),
+        actions=Actions(pool),
+        integrations=IntegrationStore(pool, SecretBox(ENCRYPTION_KEYS)),
+        ring=Ring(client, pool),
+        keeper=around.keeper,
+        make_worker=lambda: make_worker(client, objects()),
+        objects=objects,
+    )
+    try:
+        yield made
+    finally:
+        await _end_what_runs(made)
+        around.inbox.clear()
+        around.slack.clear()
 
 
 async def _end_what_runs(world: World) -> None:

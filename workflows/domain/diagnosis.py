@@ -8,7 +8,8 @@ Rules are asked in four rounds, and the first that holds decides:
 3. the provider's fallbacks: what a vague code or a bare status usually means there
 4. the generic fallbacks
 
-What nobody has seen is `unknown`, and asks nobody to do anything yet.
+What nobody has seen is `unknown`, and asks nobody to do anything yet. A server that is down, or says "temporarily", is not
+believed when only its words speak of a dead connection: a passing disturbance must never send a customer to work.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workflows.domain.explanation import Verdict, explain, provider_name
 from workflows.domain.failure_body import Evidence, Failure, Surface, read_evidence
+from workflows.domain.phrase import compile_phrase
 from workflows.domain.playbook import Catalogue, Category, ConnectionState, Playbook, Rule, WhoFixes
 
 __all__ = ["Catalogue", "Category", "ConnectionState", "Diagnosis", "Failure", "Surface", "WhoFixes", "diagnose"]
@@ -28,6 +30,9 @@ __all__ = ["Catalogue", "Category", "ConnectionState", "Diagnosis", "Failure", "
 # Lower than what the rounds reached on known failures (0.85: 94 to 98 %, 0.6: 70 to 88 %): unseen ones are harder.
 _CONFIDENCE = (0.95, 0.85, 0.75, 0.6)
 _UNKNOWN_CONFIDENCE = 0.2
+
+_PASSING = tuple(map(compile_phrase, ("temporarily", "temporary", "(try|retry) (again )?later", "under maintenance")))
+_SERVERS = (Surface.REST_API, Surface.TOKEN_ENDPOINT, Surface.OIDC)  # where a 5xx speaks of the provider, not of us
 
 # No customer can repair the servers of a provider that all of them share, or our way to it.
 _NOT_THEIRS = {Category.ENDPOINT_UNREACHABLE: WhoFixes.NOBODY, Category.TLS_INVALID: WhoFixes.PROVIDER}
@@ -79,6 +84,8 @@ def diagnose(failure: Failure, catalogue: Catalogue) -> Diagnosis:
     evidence = _evidence(failure, playbook)
     rule, confidence = _first_match(evidence, playbook, catalogue)
     verdict = _verdict(rule, catalogue)
+    if playbook is not None and playbook.connected_by and _asks_any_user(rule, verdict, playbook):
+        verdict = replace(verdict, who=playbook.connected_by)
     if playbook is not None and _is_beyond_them(rule, verdict, evidence.surface, playbook):
         verdict = Verdict(verdict.category, ConnectionState.TRANSIENT, _NOT_THEIRS[verdict.category], reconnect=False)
     words = explain(verdict, rule, failure.provider, playbook, catalogue)
@@ -110,11 +117,23 @@ def _evidence(failure: Failure, playbook: Playbook | None) -> Evidence:
 
 
 def _first_match(evidence: Evidence, playbook: Playbook | None, catalogue: Catalogue) -> tuple[Rule | None, float]:
+    passing = _is_passing(evidence)
     for confidence, rules in zip(_CONFIDENCE, _rounds(evidence, playbook, catalogue), strict=True):
         for rule in rules:
-            if rule.when.holds(evidence):
+            if rule.when.holds(evidence) and not (passing and _is_hearsay(rule, catalogue)):
                 return rule, rule.then.confidence if rule.then.confidence is not None else confidence
     return None, _UNKNOWN_CONFIDENCE
+
+
+def _is_passing(evidence: Evidence) -> bool:
+    down = evidence.surface in _SERVERS and evidence.status is not None and evidence.status >= 500
+    return down or any(phrase.found_in(evidence.text) for phrase in _PASSING)
+
+
+def _is_hearsay(rule: Rule, catalogue: Catalogue) -> bool:
+    """Whether a rule ends the connection without having seen a code or a status for it."""
+    ends = _verdict(rule, catalogue).state is ConnectionState.DISCONNECTED
+    return ends and not rule.when.code and not rule.when.status
 
 
 def _rounds(evidence: Evidence, named: Playbook | None, catalogue: Catalogue) -> Iterator[Iterator[Rule]]:
@@ -136,6 +155,13 @@ def _verdict(rule: Rule | None, catalogue: Catalogue) -> Verdict:
     # A category is reconnected by itself only where its usual person acts; another who has to say so in the rule.
     reconnect = then.reconnect if then.reconnect is not None else usual.reconnect and who is usual.who
     return Verdict(then.category, then.state or usual.state, who, reconnect)
+
+
+def _asks_any_user(rule: Rule | None, verdict: Verdict, playbook: Playbook) -> bool:
+    """Whether a generic rule lets the user connect again. A refresh token that died stays with whom it belongs to."""
+    own = rule in (*playbook.rules, *playbook.fallbacks)
+    again = verdict.reconnect and verdict.category is not Category.REFRESH_FAILED
+    return again and not own and verdict.who is WhoFixes.CUSTOMER_USER
 
 
 def _is_beyond_them(rule: Rule | None, verdict: Verdict, surface: Surface, playbook: Playbook) -> bool:

@@ -69,7 +69,7 @@ _CODE_KEYS = (
     "code", "codes", "error", "errors", "reason", "type", "status", "tag", "category", "title", "name", "fault",
     "summary", "detail", "message", "messages", "exception", "kind", "state", "value",
 )  # fmt: skip
-_FLAG_KEYS = ("failure", "error", "suspended", "disabled", "revoked", "expired", "challenge")
+_FLAG_KEYS = ("failure", "error", "suspended", "disabled", "revoked", "expired", "challenge", "transient")
 
 _LOOSE_PAIR = re.compile(
     r"""\b(error_?code|error_?subtype|sub_?error|error|code|reason|exceptioncode|faultcode|status_?code)\b"""
@@ -78,7 +78,7 @@ _LOOSE_PAIR = re.compile(
 )
 _TOKEN = re.compile(
     r"\b(?:AADSTS\d{4,8}|urn:[\w.:-]{5,120}|[A-Za-z][A-Za-z0-9]{0,30}(?:_[A-Za-z0-9]{1,30}){1,8}"
-    r"|E[A-Z]{4,20}|EAI_[A-Z]{4,12}|E\d{7})\b"
+    r"|(?<==> )[A-Z][A-Za-z]{5,40}|E[A-Z]{4,20}|EAI_[A-Z]{4,12}|E\d{7})\b"
 )
 _STATUS_IN_TEXT = (
     re.compile(r"(?:status[ _]?(?:code)?|http(?:/\d(?:\.\d)?)?|response(?: code)?|error)[ =:'\"(]{1,4}([1-5]\d\d)"

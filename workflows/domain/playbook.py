@@ -180,6 +180,7 @@ class Playbook(_Strict):
     leads_on: Surfaces = ()  # a generic playbook is asked before the others on these surfaces,
     rank: int = 50  # and in this order
     surface: Surface | None = None  # assumed when a failure names none
+    connected_by: WhoFixes | None = None  # who connects it, and so again, if the generic rules would ask any user
     code_prefix: str = ""  # a bare number is also read as a code with this prefix (AADSTS)
     places: Mapping[str, str] = {}
     impact: Lines = ()  # of a disconnection

@@ -12,7 +12,7 @@ from workflows.domain.status import HealthStatus
 
 MOST_PATIENT = timedelta(hours=6)  # a Retry-After is honoured up to here
 _LONGEST_BACKOFF = timedelta(hours=1)  # without a Retry-After
-_JITTER, _MOST_JITTER = 0.02, timedelta(seconds=30)  # of the interval: keeps looks that began together from staying so
+_JITTER, _MOST_JITTER = 0.01, timedelta(seconds=10)  # of the interval: keeps looks that began together from staying so
 
 
 class Outcome(StrEnum):

@@ -6,7 +6,7 @@ returning delivery_key
 
 -- name: lock_for_claim
 select d.*, i.status as incident_status, d.lease_until < now() as lease_expired, d.retry_at > greatest(now(), $2) as too_early
-from deliveries d join incidents i on i.id = d.incident_id
+from deliveries d left join incidents i on i.id = d.incident_id
 where d.delivery_key = $1 for update of d
 
 -- name: claim

@@ -1,0 +1,53 @@
+"""What may be said about a credential that ends soon, and about our own network."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from activities import phrases
+from activities.rendering_facts import LINE, NAME, UNNAMED, Telling
+from activities.rendering_safety import one_line
+from activities.views import EndingView
+
+
+def ending_facts(view: EndingView, telling: Telling) -> dict[str, object]:
+    """Everything that `credential_expiring` and `credential_expiring_customer` may print."""
+    contact = next((c for c in view.contacts if c.email), None)
+    reader = telling.reader
+    name = one_line(reader.name, NAME) if reader and reader.name else ""
+    return {
+        "product_name": one_line(telling.product_name, NAME),
+        "customer": one_line(view.customer_name, NAME) or UNNAMED,
+        "integration": one_line(view.integration_name, NAME) or UNNAMED,
+        "provider": one_line(view.provider_name, NAME),
+        "credential": one_line(view.label, LINE),
+        "kind": view.kind,
+        "customer_renews": view.only_customer_renews,
+        "ends": phrases.moment_with_zone(view.ends_at, telling.zone),
+        "ends_in": _ahead(view.ends_at - telling.now),
+        "contact_name": one_line(phrases.named(contact) or "", NAME) or None,
+        "mailed": contact is not None,
+        "greeting": f"Hi {name}," if name else "Hello,",
+        "reason": one_line(view.label, LINE),  # what a mail program shows beside the subject
+        "times_are_utc": telling.zone is UTC,
+    }
+
+
+def outage_facts(began_at: datetime, telling: Telling) -> dict[str, object]:
+    """Everything that `egress_outage` may print."""
+    return {
+        "product_name": one_line(telling.product_name, NAME),
+        "since": telling.moment(began_at),
+        "since_ago": telling.ago(began_at),
+        "reason": "Monitors get no answer from any host",
+        "times_are_utc": telling.zone is UTC,
+    }
+
+
+def _ahead(left: timedelta) -> str:
+    """ "in 14 days", "in 5 hours"; rounded up, so that a warning of 14 days says 14."""
+    hours = max(math.ceil(left / timedelta(hours=1)), 1)
+    if hours > 24:
+        return f"in {phrases.counted(math.ceil(left / timedelta(days=1)), 'day')}"
+    return f"in {phrases.counted(hours, 'hour')}"
