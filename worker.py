@@ -1,33 +1,44 @@
 """Composition root of the worker: settings, resources, activity objects, workers. Nothing imports it.
 
-Run it as `relink worker` or `python -m worker`.
+Run it as `relink worker` or `python -m worker`; with `--queue incidents` or `--queue probes` it does one half only, so
+that the two can be scaled apart.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import signal
 import sys
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
+from typing import Literal, TypeAlias
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.db.calendar import CalendarStore
 from activities.db.connections import ConnectionStore
 from activities.db.events import EventStore
 from activities.db.incidents import IncidentStore
 from activities.db.ledger import Ledger
+from activities.db.metrics import MetricStore
+from activities.db.monitoring import ProbeStore
+from activities.db.outages import OutageStore
 from activities.db.pool import Pool, create_pool
 from activities.db.views import ViewLoader
+from activities.db.warnings import NoticeStore
+from activities.egress import Egress
 from activities.email import EmailSender, SmtpServer
 from activities.health_score import HealthScores
 from activities.impact import Impact
 from activities.incidents import Incidents
 from activities.links import Links
+from activities.monitoring import Forgetting, Monitoring
 from activities.notices import Notices
 from activities.playbooks import load_catalogue
 from activities.policy import PolicyError, PolicySource
@@ -38,18 +49,23 @@ from activities.rendering import Renderer
 from activities.secrets import SecretBox, SecretsError
 from activities.settings import Settings, SettingsError
 from activities.slack import HTTP_TIMEOUT, SlackSender
+from activities.sweeping import Sweeper
 from activities.tasks import Tasks
 from activities.verification import Verification
+from activities.warnings import Warnings
 from starter.logs import set_up_logs
 from starter.ring import Ring
 from starter.schedules import Keeper
 from starter.temporal import connect
-from workflows.contracts import TASK_QUEUE
+from workflows.contracts import PROBE_TASK_QUEUE, TASK_QUEUE
 from workflows.disconnection import IntegrationDisconnectionResponse
+from workflows.monitoring import MonitorIntegrations, SendNotices, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
 
 REQUIRED = ("database_url", "secret_key", "public_url", "smtp_url", "email_from")
 _log = structlog.get_logger()
+
+Queue: TypeAlias = Literal["incidents", "probes", "all"]
 
 
 def activities(
@@ -69,8 +85,8 @@ def activities(
     slack = SlackSender(slack_client(settings), pool, ledger, views, render, links)
     smtp = SmtpServer.parse(settings.smtp_url.get_secret_value())
     email = EmailSender(smtp, settings.email_from, ledger, views, render, links)
-    keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
-    connections = ConnectionStore(pool, SecretBox(keys))
+    connections = ConnectionStore(pool, _secret_box(settings))
+    notices = NoticeStore(pool, catalogue)
     return [
         Incidents(incidents, keeper.search_attributes),
         Impact(pool, views),
@@ -79,7 +95,28 @@ def activities(
         HealthScores(pool),
         Verification(incidents, connections, Prober(probes, catalogue)),
         Reconciler(pool, EventStore(pool, lambda: policy.current, catalogue), Ring(client, pool)),
+        Warnings(CalendarStore(pool), notices, ledger, slack, email, render, links, lambda: policy.current),
+        Forgetting(MetricStore(pool), lambda: policy.current),
     ]
+
+
+def probing(settings: Settings, policy: PolicySource, pool: Pool, client: Client, probes: ProbeClient) -> list[object]:
+    """The activity objects of the probe queue."""
+    catalogue = load_catalogue()
+    connections = ConnectionStore(pool, _secret_box(settings))
+    sweeper = Sweeper(
+        ProbeStore(pool, EventStore(pool, lambda: policy.current, catalogue), catalogue),
+        OutageStore(pool),
+        look=partial(connections.look, prober=Prober(probes, catalogue)),
+        egress=Egress(probes),
+        rings=Ring(client, pool),
+        policy=lambda: policy.current,
+    )
+    return [Monitoring(pool, sweeper)]
+
+
+def _secret_box(settings: Settings) -> SecretBox:
+    return SecretBox(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
 
 
 def slack_client(settings: Settings) -> AsyncWebClient | None:
@@ -106,7 +143,7 @@ def make_worker(client: Client, objects: list[object]) -> Worker:
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents],
+        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents, WarnOfExpiry, SendNotices],
         activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
         max_cached_workflows=2_000,  # about 76 KB each; replay is cheap
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),  # how long a killed worker's tasks wait for it
@@ -114,39 +151,56 @@ def make_worker(client: Client, objects: list[object]) -> Worker:
     )
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+def make_probe_worker(client: Client, objects: list[object]) -> Worker:
+    """The worker of the probe queue, so that slow providers never delay a notice."""
+    return Worker(
+        client,
+        task_queue=PROBE_TASK_QUEUE,
+        workflows=[MonitorIntegrations],
+        activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        graceful_shutdown_timeout=timedelta(seconds=40),  # longer than any look: one that renews a grant must end
+    )
+
+
+async def serve(settings: Settings, stop: asyncio.Event, queue: Queue = "all") -> None:
     """Works until `stop` is set, then lets running activities finish. Whatever is away is waited for."""
     policy = PolicySource(settings.policy_file)
     _reload_on_hangup(policy)
     assert settings.database_url
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(create_pool(settings.database_url))
+        pool = await stack.enter_async_context(create_pool(settings.database_url, size=20))
         probes = await stack.enter_async_context(ProbeClient(allow_private=settings.probe_allow_private))
         while not stop.is_set():
             client = await _connected(stop)
             if client is None:
                 return
-            await _work(settings, policy, pool, client, probes, stop)
+            keeper = Keeper(client)
+            workers = []
+            if queue in {"incidents", "all"}:
+                workers.append(make_worker(client, activities(settings, policy, pool, client, probes, keeper)))
+            if queue in {"probes", "all"}:
+                workers.append(make_probe_worker(client, probing(settings, policy, pool, client, probes)))
+            await _work(workers, keeper, stop)
 
 
-async def _work(
-    settings: Settings, policy: PolicySource, pool: Pool, client: Client, probes: ProbeClient, stop: asyncio.Event
-) -> None:
-    keeper = Keeper(client)
+async def _work(workers: list[Worker], keeper: Keeper, stop: asyncio.Event) -> None:
+    """Runs the workers until `stop` is set or one of them stops by itself."""
     keeping = asyncio.create_task(keeper.forever())
     stopping = asyncio.create_task(stop.wait())
     try:
-        worker = make_worker(client, activities(settings, policy, pool, client, probes, keeper))
-        running = asyncio.create_task(worker.run())
-        _log.info("worker started", task_queue=TASK_QUEUE)
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            _log.warning("the worker stopped; starting again", error=str(running.exception()))
-            await asyncio.sleep(1)
-        else:
+        running = [asyncio.create_task(worker.run()) for worker in workers]
+        _log.info("worker started", task_queues=[worker.task_queue for worker in workers])
+        await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in running if task.done()]
+        if not ended:
             _log.info("stopping: running activities may finish")
-            await worker.shutdown()
-            await running
+        others = [worker for worker, task in zip(workers, running, strict=True) if task not in ended]
+        await asyncio.gather(*(worker.shutdown() for worker in others))
+        await asyncio.gather(*running, return_exceptions=True)
+        if ended:
+            _log.warning("the worker stopped; starting again", error=str(ended[0].exception()))
+            await asyncio.sleep(1)
     finally:
         for task in (keeping, stopping):
             task.cancel()
@@ -178,13 +232,16 @@ def _reload_on_hangup(policy: PolicySource) -> None:
 
 async def main() -> int:
     """0 after a clean stop; 1 if a setting or the policy is wrong, naming it."""
+    parser = argparse.ArgumentParser(prog="relink worker")
+    parser.add_argument("--queue", choices=("incidents", "probes", "all"), default="all", help="what to work on")
+    queue: Queue = parser.parse_args().queue
     try:
         settings = Settings.load(*REQUIRED)
         set_up_logs(settings.log_format)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(settings, stop)
+        await serve(settings, stop, queue)
     except (SettingsError, PolicyError, SecretsError, ValueError) as error:
         sys.stderr.write(f"relink worker: {error}\n")
         return 1

@@ -19,12 +19,13 @@ SWEEP_SECONDS = 50.0  # one activity a minute is enough: within it, what becomes
 
 class Monitoring:
     def __init__(self, pool: Pool, sweeper: Sweeper, *, seconds: float = SWEEP_SECONDS) -> None:
-        self._pool, self._sweeper, self._seconds = pool, sweeper, seconds
+        self.sweeper = sweeper
+        self._pool, self._seconds = pool, seconds
 
     @activity.defn
     async def sweep(self) -> SweepResult:
         """Looks at every integration that is or becomes due within the next 50 seconds."""
-        done = await self._sweeper.sweep(self._seconds, stop=activity.is_worker_shutdown, beat=activity.heartbeat)
+        done = await self.sweeper.sweep(self._seconds, stop=activity.is_worker_shutdown, beat=activity.heartbeat)
         waiting = await self._pool.fetchval(queries("monitoring")["notices_waiting"])
         return SweepResult(looks=done.looks, failures=done.failures, incidents=len(done.bells), notices_waiting=waiting)
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import UUID
+from typing import Any
 
 import structlog
 from temporalio import activity
 
 from activities.db.calendar import CalendarStore, DueWarning
 from activities.db.ledger import Claim, LeaseHeldError, Ledger
-from activities.db.pool import Connection
-from activities.db.warnings import EGRESS, EXPIRY, EXPIRY_CUSTOMER, Subject, SubjectLoader, intend_notice
+from activities.db.views import addressee
+from activities.db.warnings import EXPIRY, EXPIRY_CUSTOMER, About, Addressee, NoticeStore
 from activities.email import EmailSender
 from activities.links import Links
 from activities.rendering import Renderer
 from activities.slack import SlackSender
-from activities.views import Person, Wording
+from activities.views import EndingView, Person, Wording
 from workflows.contracts import Told
+from workflows.domain.calendar import is_same_end
 from workflows.domain.policy import Policy, Role
 
 _log = structlog.get_logger()
@@ -29,7 +30,7 @@ class Warnings:
     def __init__(
         self,
         calendar: CalendarStore,
-        subjects: SubjectLoader,
+        notices: NoticeStore,
         ledger: Ledger,
         slack: SlackSender,
         email: EmailSender,
@@ -37,7 +38,7 @@ class Warnings:
         links: Links,
         policy: Callable[[], Policy],
     ) -> None:
-        self._calendar, self._subjects, self._ledger = calendar, subjects, ledger
+        self._calendar, self._notices, self._ledger = calendar, notices, ledger
         self._slack, self._email, self._render, self._links = slack, email, render, links
         self._policy = policy
 
@@ -45,40 +46,37 @@ class Warnings:
     async def warn_of_expiry(self) -> None:
         """Writes the warnings that are due, each once; sending them is another step."""
         for due in await self._calendar.due(datetime.now(UTC), self._policy().expiry.warn_before):
-            subject = await self._subjects.of_credential(due.integration, due.kind, due.label)
-            if subject is not None:
-                async with self._subjects.transaction() as connection:
-                    await self._intend(connection, due, subject)
+            view = await self._notices.ending(due.integration, due.kind, due.label)
+            if view is not None:
+                await self._notices.intend(due.key, About(due.integration), self._told(view), _details(due))
 
     @activity.defn
     async def send_notices(self) -> None:
         """Sends what waits. What can't be sent now is put back with a time, and asked for again by a later sweep."""
-        for key in await self._subjects.to_send():
+        for key in await self._notices.to_send():
             activity.heartbeat()
             await self._send(key, datetime.now(UTC))
 
-    async def _intend(self, connection: Connection, due: DueWarning, subject: Subject) -> None:
-        view, policy = subject.view, self._policy()
-        told = {Role.CSM: (EXPIRY, subject.csm(policy))}
-        if due.only_customer_renews:
-            told[Role.TECHNICAL_CONTACT] = (EXPIRY_CUSTOMER, next((c for c in view.contacts if c.email), None))
+    def _told(self, view: EndingView) -> list[Addressee]:
+        """The CSM always; the technical contact if only they can renew it, else our engineers."""
+        people = [(Role.CSM, EXPIRY, self._person(Role.CSM, view))]
+        if view.only_customer_renews:
+            contact = next((c for c in view.contacts if c.email), None)
+            people.append((Role.TECHNICAL_CONTACT, EXPIRY_CUSTOMER, contact))
         else:
-            told[Role.ENGINEERING] = (EXPIRY, subject.engineering(policy))
-        for role, (template, person) in told.items():
-            if person is None:
-                continue
-            by_slack = self._slack.is_configured and role is not Role.TECHNICAL_CONTACT
-            await intend_notice(
-                connection,
-                due.key,
-                template,
-                role,
-                slack=(person.slack or person.email) if by_slack else None,
-                email=person.email,
-                integration=due.integration,
-                person=person.id,
-                details={"kind": due.kind, "label": due.label, "ends_at": due.ends_at},
-            )
+            people.append((Role.ENGINEERING, EXPIRY, self._person(Role.ENGINEERING, view)))
+        return [self._addressee(role, template, person) for role, template, person in people if person]
+
+    def _addressee(self, role: Role, template: str, person: Person) -> Addressee:
+        by_slack = self._slack.is_configured and role is not Role.TECHNICAL_CONTACT
+        slack = (person.slack or person.email) if by_slack else None
+        return Addressee(role, template, slack, person.email, person.id)
+
+    def _person(self, role: Role, view: EndingView | None) -> Person | None:
+        people = self._policy().people
+        if role is Role.CSM:
+            return (view and view.csm) or addressee(people.fallback_csm)
+        return addressee(people.engineering)
 
     async def _send(self, key: str, now: datetime) -> None:
         try:
@@ -87,71 +85,61 @@ class Warnings:
             return
         if not isinstance(claim, Claim):
             return
-        wording = await self._worded(claim, now)
-        if wording is None:
-            await self._ledger.suppress(claim, "it has been renewed, or removed, in the meantime")
+        about = await self._notices.about(key)
+        view = await self._current(about, claim)
+        if view is None and about.integration is not None:
+            await self._ledger.suppress(claim, "it has been renewed or removed meanwhile")
             return
+        wording = self._worded(claim, about, view, now)
         sender = self._slack if claim.channel == "slack" else self._email
         told = await sender.send(replace(claim, wording=wording), now)
         if told is Told.FAILED:
             _log.warning("a warning could not be delivered", delivery=key, channel=claim.channel)
-            await self._by_mail_instead(claim)
+            await self._by_mail_instead(claim, about, view)
 
-    async def _worded(self, claim: Claim, now: datetime) -> Wording | None:
-        """The message as it is true now; None if there is nothing to be told any more."""
-        if claim.template == EGRESS:
-            return await self._our_network(claim, now)
-        integration = await self._subjects.integration_of(claim.key)
-        subject = await self._subjects.of_credential(integration, claim.details["kind"], claim.details["label"])
-        if subject is None or subject.has_moved(datetime.fromisoformat(claim.details["ends_at"])):
+    async def _current(self, about: About, claim: Claim) -> EndingView | None:
+        """The credential as it is now; None if this warning is no longer true."""
+        if about.integration is None:
             return None
-        view, policy = subject.view, self._policy()
-        if claim.role == Role.TECHNICAL_CONTACT:
+        told = claim.details
+        view = await self._notices.ending(about.integration, told["kind"], told["label"])
+        same = view is not None and is_same_end(datetime.fromisoformat(told["ends_at"]), view.ends_at)
+        return view if same else None
+
+    def _worded(self, claim: Claim, about: About, view: EndingView | None, now: datetime) -> Wording:
+        if view is None:
+            return self._our_network(claim, about, now)
+        if claim.template == EXPIRY_CUSTOMER:
             contact = next((c for c in view.contacts if c.id == claim.person_id), Person(email=claim.recipient))
             mail = self._render.ending_mail(view, contact=contact, now=now)
-            return Wording(reader=contact, mail=mail, reply_to=subject.csm(policy))
-        reader = (subject.csm if claim.role == Role.CSM else subject.engineering)(policy) or Person()
-        status_url = self._links.status(integration, now)
+            return Wording(reader=contact, mail=mail, reply_to=self._person(Role.CSM, view))
+        reader = self._person(Role(claim.role), view) or Person(email=claim.recipient)
+        how: dict[str, Any] = {
+            "now": now,
+            "reader": reader,
+            "status_url": self._links.status(view.integration_health_id, now),
+        }
         if claim.channel == "slack":
-            return Wording(
-                reader=reader, slack=self._render.ending(view, now=now, reader=reader, status_url=status_url)
-            )
-        return Wording(
-            reader=reader, mail=self._render.ending_as_mail(view, now=now, reader=reader, status_url=status_url)
-        )
+            return Wording(reader=reader, slack=self._render.ending(view, **how))
+        return Wording(reader=reader, mail=self._render.ending_as_mail(view, **how))
 
-    async def _our_network(self, claim: Claim, now: datetime) -> Wording | None:
-        outage, began_at = await self._subjects.outage_of(claim.key)
-        reader = Person(email=claim.recipient)
+    def _our_network(self, claim: Claim, about: About, now: datetime) -> Wording:
+        assert about.outage is not None  # a message is about a credential or about an outage
+        assert about.began_at is not None
+        reader = self._person(Role.ENGINEERING, None) or Person(email=claim.recipient)
+        how: dict[str, Any] = {"began_at": about.began_at, "now": now, "reader": reader}
         if claim.channel == "slack":
-            message = self._render.our_network(outage, began_at=began_at, now=now, reader=reader)
-            return Wording(reader=reader, slack=message)
-        return Wording(reader=reader, mail=self._render.our_network_as_mail(began_at=began_at, now=now, reader=reader))
+            return Wording(reader=reader, slack=self._render.our_network(about.outage, **how))
+        return Wording(reader=reader, mail=self._render.our_network_as_mail(**how))
 
-    async def _by_mail_instead(self, claim: Claim) -> None:
-        """Slack did not take it: the next round finds the mail that is written here."""
-        if claim.channel != "slack":
-            return
-        person = await self._person_of(claim)
-        if person is None or person.email is None:
-            return
-        async with self._subjects.transaction() as connection:
-            await intend_notice(
-                connection,
-                claim.key.rsplit("/", 2)[0],
-                claim.template,
-                claim.role,
-                slack=claim.recipient,
-                email=person.email,
-                person=claim.person_id,
-                details=claim.details,
-                **await self._subjects.about(claim.key),
-            )
+    async def _by_mail_instead(self, claim: Claim, about: About, view: EndingView | None) -> None:
+        """Slack did not take it: the mail that is written here is sent by the next round."""
+        person = self._person(Role(claim.role), view)
+        if claim.channel == "slack" and person is not None:
+            key = claim.key.rsplit("/", 2)[0]
+            to = Addressee(Role(claim.role), claim.template, claim.recipient, person.email, claim.person_id)
+            await self._notices.intend(key, about, [to], claim.details)
 
-    async def _person_of(self, claim: Claim) -> Person | None:
-        policy = self._policy()
-        if claim.role == Role.ENGINEERING:
-            return Person(email=policy.people.engineering.email or None)
-        integration: UUID = await self._subjects.integration_of(claim.key)
-        subject = await self._subjects.of_credential(integration, claim.details["kind"], claim.details["label"])
-        return subject.csm(policy) if subject else None
+
+def _details(due: DueWarning) -> dict[str, Any]:
+    return {"kind": due.kind, "label": due.label, "ends_at": due.ends_at}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from google.protobuf.duration_pb2 import Duration
@@ -25,14 +27,43 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from starter.temporal import SEARCH_ATTRIBUTES
-from workflows.contracts import TASK_QUEUE
+from workflows.contracts import PROBE_TASK_QUEUE, TASK_QUEUE
+from workflows.monitoring import MonitorIntegrations, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
 
-RECONCILE = "reconcile-incidents"
-RECONCILE_EVERY = timedelta(seconds=15)
 KEEP_EVERY = 20.0  # seconds; Temporal may have been wiped, and nothing else would notice
 _RETENTION = Duration(seconds=int(timedelta(days=7).total_seconds()))
 _log = structlog.get_logger()
+
+RECONCILE, MONITOR, WARN = "reconcile-incidents", "monitor-integrations", "warn-of-expiry"
+
+
+@dataclass(frozen=True)
+class _Scheduled:
+    """A workflow that is started again and again, unless its last run still goes on. Its id is the schedule's too."""
+
+    id: str
+    run: Callable[..., Awaitable[Any]]
+    every: timedelta
+    task_queue: str = TASK_QUEUE
+    at_most: timedelta = timedelta(minutes=5)
+
+    def schedule(self) -> Schedule:
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                self.run, id=self.id, task_queue=self.task_queue, execution_timeout=self.at_most
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=self.every)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+        )
+
+
+SCHEDULED = (
+    _Scheduled(RECONCILE, ReconcileIncidents.run, timedelta(seconds=15)),
+    # A sweep lasts nearly a minute if nothing goes wrong; after one that did, the next comes soon.
+    _Scheduled(MONITOR, MonitorIntegrations.run, timedelta(seconds=10), PROBE_TASK_QUEUE),
+    _Scheduled(WARN, WarnOfExpiry.run, timedelta(hours=1), at_most=timedelta(minutes=50)),
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +78,8 @@ async def set_up(client: Client) -> SetUp:
     """Makes what is missing. Raises RPCError if the server is away."""
     commands = await _ensure_namespace(client)
     known, missing = await _ensure_search_attributes(client)
-    await _ensure_schedule(client)
+    for scheduled in SCHEDULED:
+        await _ensure_schedule(client, scheduled)
     return SetUp(known, tuple(commands + missing))
 
 
@@ -126,18 +158,12 @@ async def _ensure_search_attributes(client: Client) -> tuple[tuple[str, ...], li
 _REFUSALS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED}
 
 
-async def _ensure_schedule(client: Client) -> None:
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            ReconcileIncidents.run, id=RECONCILE, task_queue=TASK_QUEUE, execution_timeout=timedelta(minutes=5)
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=RECONCILE_EVERY)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
-    )
+async def _ensure_schedule(client: Client, scheduled: _Scheduled) -> None:
+    schedule = scheduled.schedule()
     try:
-        await client.create_schedule(RECONCILE, schedule)
+        await client.create_schedule(scheduled.id, schedule)
     except ScheduleAlreadyRunningError:
-        handle = client.get_schedule_handle(RECONCILE)
+        handle = client.get_schedule_handle(scheduled.id)
         description = await handle.describe()
         if description.schedule.spec.intervals != schedule.spec.intervals:
             await handle.update(lambda _: ScheduleUpdate(schedule))

@@ -8,7 +8,7 @@ import structlog
 
 from activities.db.pool import Pool
 from activities.db.sql import queries
-from activities.db.warnings import EGRESS, intend_notice
+from activities.db.warnings import EGRESS, About, Addressee, intend_notice
 from workflows.domain.policy import Policy, Role
 
 _SQL = queries("monitoring")
@@ -41,13 +41,5 @@ class OutageStore:
                 return  # another process was faster
             _log.error("our own network fails: nobody answers us, so nobody is blamed", outage=str(outage))
             to = policy.people.engineering
-            if to.slack or to.email:
-                await intend_notice(
-                    connection,
-                    f"egress/{outage}",
-                    EGRESS,
-                    Role.ENGINEERING,
-                    slack=to.slack or None,
-                    email=to.email or None,
-                    outage=outage,
-                )
+            engineering = Addressee(Role.ENGINEERING, EGRESS, to.slack or to.email or None, to.email or None)
+            await intend_notice(connection, f"egress/{outage}", About(outage=outage), engineering)

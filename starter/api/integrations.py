@@ -8,14 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from activities.customers import IntegrationWrite
-from starter.api.addresses import refuse_private
+from activities.probes.monitor import refused_urls
 from starter.api.auth import AdminKey, ReadKey, only_own
 from starter.api.filters import IntegrationFilter
 from starter.api.limits import body_of
 from starter.api.models import IntegrationAnswer, Page
 from starter.api.openapi import takes
 from starter.api.paths import ExternalId, IdInPath, TypeInPath
-from starter.api.problems import answers, created
+from starter.api.problems import Problem, answers, created
 from starter.api.resources import Resources, Use
 
 router = APIRouter(tags=["Integrations"])
@@ -52,7 +52,8 @@ async def put_integration(
     """
     only = only_own(key, external_id)
     if wanted.monitor is not None and not use.settings.probe_allow_private:
-        refuse_private(wanted.monitor)
+        for field, problem in (await refused_urls(wanted.monitor)).items():
+            raise Problem.at(f"monitor.{field}", problem)
     customer = await use.customers.id_of(external_id, only)
     stored = await use.integrations.put(customer, integration_type, integration_id, wanted)
     await use.bells.soon(stored.bells)

@@ -8,14 +8,17 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
+from activities.customers import IntegrationWrite
 from activities.db.customers import CustomerStore, UnknownCustomerError
 from activities.db.integrations import IntegrationRefusedError, IntegrationStore
 from activities.db.keys import ApiKey, KeyStore
 from activities.db.pool import create_pool
+from activities.probes.monitor import refused_urls
 from activities.secrets import SecretBox
 from activities.settings import Settings
+from starter.api.callbacks import webhook_secret
 from starter.commands.output import CommandError, console, print_json, print_rows
-from starter.importing import ImportRefusedError, read_customers, read_integrations
+from starter.importing import ImportRefusedError, Record, read_customers, read_integrations
 from starter.ring import Ring
 from starter.temporal import connect
 
@@ -92,6 +95,16 @@ async def revoke_key(key: UUID, *, json: bool = False) -> None:
         console.print("Revoked.")
 
 
+@keys.command(name="webhook-secret")
+def show_webhook_secret(*, json: bool = False) -> None:
+    """Show the secret with which callbacks may be signed instead of using a key (standardwebhooks.com)."""
+    secret = webhook_secret(Settings.load("secret_key"))
+    if json:
+        print_json({"secret": secret})
+    else:
+        console.print(secret, markup=False, highlight=False)
+
+
 @customers.command(name="import")
 async def import_customers(file: Path, *, json: bool = False) -> None:
     """Store the customers of FILE (CSV, JSON or JSON lines): all of them, or none if one is wrong."""
@@ -123,6 +136,8 @@ async def import_integrations(file: Path, *, json: bool = False) -> None:
                 owners[external_id] = await CustomerStore(pool).id_of(external_id)
             except UnknownCustomerError:
                 raise CommandError(f"{file}: there is no customer {external_id!r}; nothing was imported") from None
+        if not settings.probe_allow_private:
+            await _refuse_private(file, records)
         store = IntegrationStore(pool, SecretBox(sealing))
         for record in records:
             external_id, type_, integration_id = record.names
@@ -136,6 +151,17 @@ async def import_integrations(file: Path, *, json: bool = False) -> None:
         if bells:
             await Ring(await connect(lazy=True), pool).soon(bells)
     _report(created, "integrations", json=json)
+
+
+async def _refuse_private(file: Path, records: list[Record[IntegrationWrite]]) -> None:
+    problems = [
+        f"{', '.join(record.names)}: monitor.{field}: {problem}"
+        for record in records
+        if record.body.monitor is not None
+        for field, problem in (await refused_urls(record.body.monitor)).items()
+    ]
+    if problems:
+        raise CommandError("\n".join([f"{file}: nothing was imported.", *problems]))
 
 
 def _report(created: list[bool], what: str, *, json: bool) -> None:

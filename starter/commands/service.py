@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from typing import Literal
 
 from cyclopts import App
 
@@ -51,10 +52,16 @@ async def setup(*, json: bool = False) -> int:
     return 1
 
 
-def worker() -> None:
-    """Run the worker until it is stopped; whatever is away is waited for."""
+def worker(*, queue: Literal["incidents", "probes", "all"] = "all") -> None:
+    """Run the worker until it is stopped; whatever is away is waited for.
+
+    Parameters
+    ----------
+    queue
+        Work on incidents or on probes only, to scale the two apart.
+    """
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "worker"])  # noqa: S606 - becomes it, so that signals reach it
+    os.execv(sys.executable, [sys.executable, "-m", "worker", "--queue", queue])  # noqa: S606 - becomes it, so that signals reach it
 
 
 async def api() -> None:

@@ -29,6 +29,7 @@ from starter.previewing import preview
 from starter.temporal import connect
 from workflows.contracts import Check
 from workflows.disconnection import IntegrationDisconnectionResponse
+from workflows.monitoring import MonitorIntegrations, SendNotices, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
 
 templates = App(name="templates", help="The words and layouts of messages and pages.")
@@ -97,7 +98,9 @@ async def probe(integration: UUID, *, json: bool = False) -> int:
         create_pool(str(settings.database_url), size=2) as pool,
         ProbeClient(allow_private=settings.probe_allow_private) as client,
     ):
-        seen = await ConnectionStore(pool, SecretBox(keys)).look(integration, Prober(client, load_catalogue()))
+        seen = await ConnectionStore(pool, SecretBox(keys)).look(
+            integration, Prober(client, load_catalogue()), force=True
+        )
     if json:
         shown = {"check": seen.check, "detail": seen.detail, "diagnosis": seen.diagnosis}
         print_json({"integration": integration, **shown})
@@ -127,7 +130,13 @@ async def replay(*, json: bool = False) -> int:
     client = await asyncio.wait_for(connect(), 15)
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # each problem is told once, below
     replayer = Replayer(
-        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents],
+        workflows=[
+            IntegrationDisconnectionResponse,
+            ReconcileIncidents,
+            MonitorIntegrations,
+            WarnOfExpiry,
+            SendNotices,
+        ],
         data_converter=pydantic_data_converter,
         runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
     )

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from activities.db.connections import ConnectionStore
+from activities.db.pool import Pool
 from activities.playbooks import load_catalogue
 from activities.probes.check import Prober
 from activities.probes.http import ProbeClient
+from tests.probes.connections import BOX
 from tests.probes.peers import RotatingProvider, mock_provider, rotating_provider
 
 
@@ -35,3 +38,8 @@ async def client() -> AsyncIterator[ProbeClient]:
 @pytest.fixture
 def prober(client: ProbeClient) -> Prober:
     return Prober(client, load_catalogue())
+
+
+@pytest.fixture
+def store(pool: Pool) -> ConnectionStore:
+    return ConnectionStore(pool, BOX)

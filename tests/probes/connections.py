@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -46,6 +47,18 @@ async def put(pool: Pool, integration: UUID, monitor: Mapping[str, Any]) -> None
 async def stored_token(pool: Pool, integration: UUID) -> str:
     sealed = await pool.fetchval("select monitor_secrets from integration_health where id = $1", integration)
     return BOX.open(integration, sealed)["refresh_token"]
+
+
+async def until(seen: Callable[[], Awaitable[object]], within: float = 10) -> None:
+    end = time.monotonic() + within
+    while not await seen():
+        assert time.monotonic() < end, f"not seen within {within} s"
+        await asyncio.sleep(0.02)
+
+
+async def looking(pool: Pool, integration: UUID) -> bool:
+    statement = "select lease is not null from connection_looks where integration_health_id = $1"
+    return bool(await pool.fetchval(statement, integration))
 
 
 async def main(url: str, integration: UUID) -> None:

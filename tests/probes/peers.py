@@ -98,6 +98,17 @@ def mock_provider() -> Iterator[str]:
             yield f"http://localhost:{server.server_port}"
 
 
+async def mock_grant(issuer: str, user: str) -> str:
+    """A refresh token of oidc-provider-mock, through its authorization code flow."""
+    client = {"client_id": "relink", "redirect_uri": "https://product.example/callback"}
+    async with httpx.AsyncClient(base_url=issuer) as http:
+        query = {**client, "response_type": "code", "scope": "openid", "state": "s"}
+        answer = await http.post("/oauth2/authorize", params=query, data={"sub": user})
+        code = httpx.URL(answer.headers["location"]).params["code"]
+        form = {**client, "client_secret": "secret", "grant_type": "authorization_code", "code": code}
+        return str((await http.post("/oauth2/token", data=form)).json()["refresh_token"])
+
+
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from activities.db import connections
@@ -20,28 +16,11 @@ from activities.db.connections import ConnectionStore
 from activities.db.pool import Pool, create_pool
 from activities.probes.check import MONITOR_SOURCE, Prober
 from activities.secrets import SecretBox
-from tests.probes.connections import BOX, put, stored, stored_token
+from tests.probes.connections import BOX, looking, put, stored, until
 from tests.probes.peers import RotatingProvider, http, peer, says
 from workflows.contracts import Check
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def store(pool: Pool) -> ConnectionStore:
-    return ConnectionStore(pool, BOX)
-
-
-async def until(seen: Callable[[], Awaitable[object]], within: float = 10) -> None:
-    end = time.monotonic() + within
-    while not await seen():
-        assert time.monotonic() < end, f"not seen within {within} s"
-        await asyncio.sleep(0.02)
-
-
-async def looking(pool: Pool, integration: UUID) -> bool:
-    statement = "select lease is not null from connection_looks where integration_health_id = $1"
-    return bool(await pool.fetchval(statement, integration))
 
 
 async def test_ten_looks_at_once(
@@ -134,116 +113,6 @@ async def test_the_owner_is_faster(
         assert (await look).check is Check.WORKING
     seen = await store.look(integration, prober, force=True)
     assert seen.check is Check.WORKING
-
-
-async def test_a_cancelled_look_is_finished(
-    pool: Pool, store: ConnectionStore, prober: Prober, rotating: RotatingProvider
-) -> None:
-    """A refresh that was sent is stored although nobody waits any more, and the lease is given back."""
-    integration = await stored(pool, rotating.monitor(rotating.grant()))
-    before, asked = await stored_token(pool, integration), rotating.refreshes
-    with rotating.slow(300):
-        look = asyncio.create_task(store.look(integration, prober))
-        await until(lambda: asyncio.to_thread(lambda: rotating.refreshes > asked))
-        look.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await look
-    assert await stored_token(pool, integration) != before
-    assert not await looking(pool, integration)
-    assert (await store.look(integration, prober, force=True)).check is Check.WORKING
-
-
-class _Away:
-    """A pool whose database is away when a token is to be stored; `lost` answers come after the statement has run."""
-
-    def __init__(self, pool: Pool, times: int, *, lost: bool) -> None:
-        self._pool, self._times, self._lost = pool, times, lost
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._pool, name)
-
-    async def fetchval(self, statement: str, *arguments: Any) -> Any:
-        if "set monitor_secrets" in statement and self._times:
-            self._times -= 1
-            if self._lost:
-                await self._pool.fetchval(statement, *arguments)
-            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
-        return await self._pool.fetchval(statement, *arguments)
-
-
-@pytest.mark.parametrize("lost", [False, True], ids=["away", "answer lost"])
-async def test_the_database_is_away(pool: Pool, prober: Prober, rotating: RotatingProvider, lost: bool) -> None:
-    """A new token exists nowhere else, so storing it is tried again."""
-    integration = await stored(pool, rotating.monitor(rotating.grant()))
-    before = await stored_token(pool, integration)
-    store = ConnectionStore(_Away(pool, 2, lost=lost), BOX)  # type: ignore[arg-type]  # a pool in all that is used
-    assert (await store.look(integration, prober)).check is Check.WORKING
-    assert await stored_token(pool, integration) != before
-    assert (await store.look(integration, prober, force=True)).check is Check.WORKING
-
-
-async def _killed(database: str, integration: UUID, when: Callable[[], Awaitable[object]]) -> None:
-    """Another process looks, and is killed in the middle of it; its lease is then let run out."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.probes.connections", database, str(integration),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    await until(when)
-    process.kill()
-    await process.communicate()
-
-
-async def _expire(pool: Pool) -> None:
-    await pool.execute("update connection_looks set lease_until = now() - interval '1 second'")
-
-
-async def test_killed_between_the_refresh_and_its_answer(
-    database: str, pool: Pool, store: ConnectionStore, prober: Prober, rotating: RotatingProvider
-) -> None:
-    """What is possible and what is not: the lease runs out and somebody else looks, but a token that the provider gave
-    to a dead process is lost, and a provider that detects reuse has then ended the grant. The finding says so."""
-    integration, asked = await stored(pool, rotating.monitor(rotating.grant())), rotating.refreshes
-
-    async def answered() -> bool:
-        refreshed = await asyncio.to_thread(lambda: rotating.refreshes > asked)
-        await asyncio.sleep(0.2 if refreshed else 0)  # it decides at once, and keeps the answer back
-        return refreshed
-
-    with rotating.slow(2000):
-        await _killed(database, integration, answered)
-    assert await looking(pool, integration)
-    await _expire(pool)
-    seen = await store.look(integration, prober)
-    assert seen.check is Check.BROKEN
-    assert "a refresh of ours was cut off at " in seen.detail
-    await put(pool, integration, rotating.monitor(rotating.grant()))
-    seen = await store.look(integration, prober)
-    assert (seen.check, "cut off" in seen.detail) == (Check.WORKING, False)
-
-
-async def test_killed_after_the_token_was_stored(
-    database: str, pool: Pool, store: ConnectionStore, prober: Prober, rotating: RotatingProvider
-) -> None:
-    """On the line after the store nothing is lost."""
-    integration = await stored(pool, rotating.monitor(rotating.grant()))
-    before = await stored_token(pool, integration)
-
-    async def rotated() -> bool:
-        return await stored_token(pool, integration) != before
-
-    blocker = await asyncpg.connect(database)
-    try:
-        with rotating.slow(500):
-            killing = asyncio.create_task(_killed(database, integration, rotated))
-            await until(lambda: looking(pool, integration))
-            await blocker.execute("begin")
-            lock = "select from connection_looks where integration_health_id = $1 for update"
-            await blocker.execute(lock, integration)  # so that it stores the token, and then can't go on
-            await killing
-    finally:
-        await blocker.close()
-    await _expire(pool)
-    assert (await store.look(integration, prober)).check is Check.WORKING
 
 
 async def test_a_living_look_keeps_its_lease(

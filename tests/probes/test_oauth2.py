@@ -14,8 +14,7 @@ import pytest
 
 from activities.probes.check import Grant, Known, Prober, Seen
 from activities.probes.monitor import MONITOR
-from tests.probes.peers import Peer, RotatingProvider, http, peer, says
-from tests.workflows.world import grant
+from tests.probes.peers import Peer, RotatingProvider, http, mock_grant, peer, says
 from workflows.contracts import Check
 from workflows.domain.diagnosis import Category, WhoFixes
 
@@ -34,7 +33,7 @@ def at(server: Peer, **more: Any) -> dict[str, Any]:
 async def test_a_living_and_a_revoked_grant(prober: Prober, mock: str) -> None:
     """oidc-provider-mock: accepted until the user's tokens are revoked, then broken, and a person has to reconnect."""
     body = {"kind": "oauth2", "token_url": f"{mock}/oauth2/token", "client_id": "relink", "client_secret": "secret"}
-    monitor = {**body, "refresh_token": await grant(mock, "alice")}
+    monitor = {**body, "refresh_token": await mock_grant(mock, "alice")}
     seen = await look(prober, monitor)
     assert (seen.check, seen.detail) == (Check.WORKING, "the refresh token was accepted")
     assert seen.renewal is not None

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from activities.playbooks import load_catalogue
-from bench.diagnosis import ALL, FLOOR_PER_SECOND, Score, by_provider, failures, lines_per_second, report
+from bench.diagnosis import ALL, FLOOR_PER_SECOND, SETS, Score, by_provider, failures, lines_per_second, report
 
 
 def _all(name: str, *, leave_out: bool = False) -> Score:
@@ -41,23 +41,30 @@ def test_no_provider_falls_behind() -> None:
         assert score.share("category") >= 0.90, provider
 
 
-def test_documented_failures_are_diagnosed_right() -> None:
-    """Codes and libraries beyond the collection keep what is promised for failures that nobody has seen yet."""
-    score = _all("documented_failures")
-    assert score.share("connection_state") >= 0.95
-    assert score.share("who_fixes") >= 0.95
-    assert score.share("category") >= 0.90
+@pytest.mark.parametrize(
+    ("name", "failures_in_it"),
+    [("documented_failures", 487), ("collected_failures", 492), ("blind_failures", 242)],
+)
+def test_further_failures_are_diagnosed_right(name: str, failures_in_it: int) -> None:
+    """What once was unseen stays right: at least 98 in 100, and no transient failure is called disconnected."""
+    score = _all(name)
+    assert score.failures == failures_in_it
+    assert score.share("connection_state") >= 0.98
+    assert score.share("who_fixes") >= 0.98
+    assert score.share("category") >= 0.98
+    assert score.share("self_serve_reconnect") >= 0.98
     assert score.false_alarms == 0
 
 
-@pytest.mark.parametrize("name", ["provider_failures", "documented_failures"])
+@pytest.mark.parametrize("name", SETS)
 def test_the_generic_layer_stands_by_itself(name: str) -> None:
     """Without the provider's own playbook, the rules of the protocols still tell most causes, without a false alarm."""
     score = _all(name, leave_out=True)
     assert score.share("connection_state") >= 0.85
     assert score.share("who_fixes") >= 0.80
     assert score.share("category") >= 0.80
-    assert score.false_alarms == 0
+    # Only its playbook knows that a Salesforce host which does not resolve is not a server of the customer.
+    assert score.false_alarms == (1 if name == "blind_failures" else 0)
 
 
 def test_a_batch_of_thousands_is_quick() -> None:

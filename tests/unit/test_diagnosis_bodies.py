@@ -163,3 +163,48 @@ def test_a_shared_provider_that_cannot_be_reached_is_nobodys_fault(words: str) -
     assert shared.connection_state is ConnectionState.TRANSIENT
     assert not shared.who_fixes.is_customer
     assert own.who_fixes is WhoFixes.CUSTOMER_ADMIN
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param({"http_status": 503, "error_description": "The workspace is suspended"}, id="a 5xx"),
+        pytest.param({"http_status": 404, "error_description": "Site temporarily unavailable"}, id="temporarily"),
+        pytest.param({"http_status": 403, "error_description": "Account locked, try again later"}, id="later"),
+    ],
+)
+@pytest.mark.parametrize("provider", ["shopify", "jira", "zendesk", "Acme CRM"])
+def test_a_passing_disturbance_is_never_a_dead_connection(provider: str, failure: dict[str, object]) -> None:
+    """Whatever the words remind of: a server that is down or says "later" sends nobody to work."""
+    found = told(provider=provider, surface="rest_api", **failure)
+    assert found.connection_state is not ConnectionState.DISCONNECTED
+
+
+def test_a_code_counts_even_if_the_server_failed() -> None:
+    """SOAP faults come with 500, and mean what their code says."""
+    found = told(provider="salesforce", http_status=500, body="<faultcode>INVALID_LOGIN</faultcode>")
+    assert found.category is Category.CREDENTIALS_INVALID
+    assert found.connection_state is ConnectionState.DISCONNECTED
+
+
+@pytest.mark.parametrize(
+    ("provider", "who"), [("zendesk", WhoFixes.CUSTOMER_ADMIN), ("Acme CRM", WhoFixes.CUSTOMER_USER)]
+)
+def test_whoever_connected_it_connects_it_again(provider: str, who: WhoFixes) -> None:
+    """Where a provider lets only administrators connect, the generic rules ask an administrator too."""
+    assert told(provider=provider, http_status=401, error_description="The password is incorrect").who_fixes is who
+
+
+def test_the_second_status_of_saml_in_a_message_is_read() -> None:
+    """ruby-saml writes `Responder => AuthnFailed`; the second one is what tells."""
+    found = told(
+        surface="saml",
+        error_description="The status code of the Response was not Success, was Responder => AuthnFailed",
+    )
+    assert found.category is Category.CREDENTIALS_INVALID
+
+
+def test_a_sign_in_that_failed_without_a_word_is_unknown() -> None:
+    """It may just have been given up; nobody is asked to repair single sign-on because of it."""
+    for surface in ("saml", "oidc"):
+        assert told(surface=surface).category is Category.UNKNOWN

@@ -35,7 +35,7 @@ from starter.embedded.inbox import Inbox, Mail, inbox
 from starter.embedded.slack import SlackServer, slack
 from starter.embedded.temporal import binary
 from starter.ring import Ring
-from starter.schedules import RECONCILE, Keeper
+from starter.schedules import SCHEDULED, Keeper
 from worker import activities, make_worker
 from workflows.contracts import Bell, Resolution, disconnection_workflow_id
 from workflows.domain.policy import Policy
@@ -73,12 +73,13 @@ async def temporal_with_time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 
 async def without_schedules(client: Client) -> Keeper:
-    """Sets the server up, then takes the schedule away: a test starts a round of reconciling when it wants one."""
+    """Sets the server up, then takes the schedules away: a test starts a round of reconciling when it wants one."""
     keeper = Keeper(client)
     await keeper.once()
     await keeper.once()  # the first may have made the search attributes, the second finds them
-    with suppress(RPCError):
-        await client.get_schedule_handle(RECONCILE).delete()
+    for scheduled in SCHEDULED:
+        with suppress(RPCError):
+            await client.get_schedule_handle(scheduled.id).delete()
     return keeper
 
 

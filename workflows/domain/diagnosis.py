@@ -8,8 +8,8 @@ Rules are asked in four rounds, and the first that holds decides:
 3. the provider's fallbacks: what a vague code or a bare status usually means there
 4. the generic fallbacks
 
-What nobody has seen is `unknown`, and asks nobody to do anything yet. A server that is down, or says "temporarily", is not
-believed when only its words speak of a dead connection: a passing disturbance must never send a customer to work.
+What nobody has seen is `unknown`, and asks nobody to do anything yet. A server that is down, or says "temporarily", is
+not believed when only its words speak of a dead connection: a passing disturbance must send no customer to work.
 """
 
 from __future__ import annotations
@@ -158,10 +158,12 @@ def _verdict(rule: Rule | None, catalogue: Catalogue) -> Verdict:
 
 
 def _asks_any_user(rule: Rule | None, verdict: Verdict, playbook: Playbook) -> bool:
-    """Whether a generic rule lets the user connect again. A refresh token that died stays with whom it belongs to."""
+    """Whether a generic rule lets any user repair what one person set up: a dead refresh token or a refused consent are
+    that person's own."""
     own = rule in (*playbook.rules, *playbook.fallbacks)
-    again = verdict.reconnect and verdict.category is not Category.REFRESH_FAILED
-    return again and not own and verdict.who is WhoFixes.CUSTOMER_USER
+    set_up = verdict.category in (Category.CREDENTIALS_INVALID, Category.TOKEN_REVOKED)
+    shared = set_up or verdict.state is ConnectionState.DEGRADED
+    return shared and verdict.reconnect and not own and verdict.who is WhoFixes.CUSTOMER_USER
 
 
 def _is_beyond_them(rule: Rule | None, verdict: Verdict, surface: Surface, playbook: Playbook) -> bool:

@@ -158,8 +158,7 @@ class Rule(_Strict):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        when = self.when
-        if not (when.code or when.text or when.status or when.surface or when.no_detail):
+        if not self.when.model_dump(include={"code", "text", "status", "surface", "no_detail"}, exclude_defaults=True):
             raise ValueError("a rule that asks nothing would match everything")
         return self
 
@@ -180,7 +179,7 @@ class Playbook(_Strict):
     leads_on: Surfaces = ()  # a generic playbook is asked before the others on these surfaces,
     rank: int = 50  # and in this order
     surface: Surface | None = None  # assumed when a failure names none
-    connected_by: WhoFixes | None = None  # who connects it, and so again, if the generic rules would ask any user
+    connected_by: WhoFixes | None = None  # who has to connect it again, where the generic rules would ask any user
     code_prefix: str = ""  # a bare number is also read as a code with this prefix (AADSTS)
     places: Mapping[str, str] = {}
     impact: Lines = ()  # of a disconnection
@@ -280,9 +279,9 @@ class Catalogue:
     def find(self, provider: str | None) -> Playbook | None:
         """The playbook of a provider name or an integration type; `salesforce_sandbox_2` is still Salesforce."""
         words = re.findall(r"[^\W_]+", (provider or "")[:200].casefold())
-        exact = self.by_name.get("".join(words))
         prefixes = ("".join(words[:length]) for length in range(len(words) - 1, 0, -1))
-        return exact or next((self.by_prefix[prefix] for prefix in prefixes if prefix in self.by_prefix), None)
+        shorter = (self.by_prefix[prefix] for prefix in prefixes if prefix in self.by_prefix)
+        return self.by_name.get("".join(words)) or next(shorter, None)
 
     def generic_for(self, surface: Surface) -> list[Playbook]:
         generic = [playbook for playbook in self.playbooks if playbook.generic]

@@ -150,3 +150,18 @@ select exists (select from deliveries where incident_id is null and (
 select delivery_key from deliveries where incident_id is null and (
   (status = 'pending' and retry_at <= now()) or (status = 'sending' and lease_until <= now()))
 order by created_at limit 100
+
+-- name: notice_about
+select d.integration_health_id, d.egress_outage_id, o.began_at
+from deliveries d left join egress_outages o on o.id = d.egress_outage_id where d.delivery_key = $1
+
+-- name: ending
+select c.integration_health_id, c.kind, c.label, c.ends_at, c.renewed_by = 'customer' as only_customer_renews,
+  h.integration_type, h.integration_id, h.display_name, cu.name as customer_name,
+  coalesce((select jsonb_agg(jsonb_build_object('role', p.role, 'id', p.id, 'name', p.name, 'email', p.email,
+      'slack', p.slack_user_id, 'title', p.title, 'timezone', p.timezone, 'locale', p.locale) order by p.position)
+    from people p where p.customer_id = cu.id and p.removed_at is null), '[]') as people
+from credential_ends c
+join integration_health h on h.id = c.integration_health_id
+join customers cu on cu.id = h.customer_id
+where c.integration_health_id = $1 and c.kind = $2 and c.label = $3 and h.removed_at is null
