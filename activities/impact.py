@@ -44,7 +44,7 @@ class Impact:
 
     @activity.defn
     async def create_risk_signal(self, incident: IncidentRef) -> None:
-        """The signal `integration_disconnected` with type, reason, scope and steps (FR-2.1, 2.2, 2.3), unless it is over."""
+        """The signal with type, reason, scope and steps (FR-2.1, FR-2.2, FR-2.3), unless the incident is over."""
         view = await self._views.load(incident.incident_id)
         details = {
             "integration_type": view.integration_type,

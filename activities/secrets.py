@@ -54,8 +54,8 @@ class SecretBox:
         """Decrypts what `seal` made for this owner; None is no secrets. Raises SecretsError."""
         if sealed is None:
             return {}
-        name = sealed[1 : 1 + sealed[0]].decode(errors="replace")
-        rest = sealed[1 + sealed[0] :]
+        ends = 1 + int.from_bytes(sealed[:1], "big")
+        name, rest = sealed[1:ends].decode(errors="replace"), sealed[ends:]
         if name not in self._keys:
             raise SecretsError(f"RELINK_ENCRYPTION_KEYS has no key {name!r}; stored secrets need it. Put it back.")
         try:

@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_FORM = re.compile(r"(\d{1,9})([smhd])")
+_FORM = re.compile(r"([0-9]{1,9})([smhd])")
+_LONGEST = timedelta(days=3650)  # ten years: more is a mistake, and would end beyond the calendar
 
 
 def parse_duration(text: object) -> timedelta:
@@ -19,7 +20,10 @@ def parse_duration(text: object) -> timedelta:
     match = _FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError('expected a duration such as "30s", "10m", "4h" or "3d"')
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    duration = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    if duration > _LONGEST:
+        raise ValueError('expected at most ten years, "3650d"')
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:
@@ -33,5 +37,5 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["30s", "10m", "4h", "3d"]}),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}[smhd]$", "examples": ["30s", "10m", "4h", "3d"]}),
 ]

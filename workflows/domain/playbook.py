@@ -158,7 +158,7 @@ class Rule(_Strict):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        if not self.when.model_dump(include={"code", "text", "status", "surface", "no_detail"}, exclude_defaults=True):
+        if not any(getattr(self.when, asked) for asked in ("code", "text", "status", "surface", "no_detail")):
             raise ValueError("a rule that asks nothing would match everything")
         return self
 

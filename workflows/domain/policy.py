@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -82,15 +83,27 @@ class Recovery(_Table):
     quiet_window: Duration
 
 
+def _one_of_us(role: Role) -> Role:
+    if role is Role.TECHNICAL_CONTACT:
+        raise ValueError("an escalation goes to one of us, never to the customer")
+    return role
+
+
 class EscalationStep(_Table):
     after: Duration
-    to: Role
+    to: Annotated[Role, AfterValidator(_one_of_us)]
+
+
+def _rising(steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ...]:
+    if any(later.after <= earlier.after for earlier, later in pairwise(steps)):
+        raise ValueError('the steps must be in rising order of "after"')
+    return steps
 
 
 class Ladder(_Table):
-    """Who is told when, counted from the first notice; steps in rising order of `after`."""
+    """Who is told when, counted from the first notice."""
 
-    steps: tuple[EscalationStep, ...]
+    steps: Annotated[tuple[EscalationStep, ...], AfterValidator(_rising)]
     ack_timeout: Duration
 
 
@@ -101,9 +114,15 @@ class Escalation(_Table):
     low: Ladder
 
 
+def _increasing(durations: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+    if any(later <= earlier for earlier, later in pairwise(durations)):
+        raise ValueError("must be in rising order")
+    return durations
+
+
 class CustomerRules(_Table):
     auto_send: bool
-    reminders: tuple[Duration, ...]
+    reminders: Annotated[tuple[Duration, ...], AfterValidator(_increasing)]
 
 
 class Monitoring(_Table):
