@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from activities.email import EmailSender
 from activities.links import Links
 from activities.rendering import Renderer
 from activities.slack import SlackSender
+from activities.sweeping import utc_now
 from activities.views import EndingView, Person, Wording
 from workflows.contracts import Told
 from workflows.domain.calendar import is_same_end
@@ -37,15 +38,16 @@ class Warnings:
         render: Renderer,
         links: Links,
         policy: Callable[[], Policy],
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._calendar, self._notices, self._ledger = calendar, notices, ledger
         self._slack, self._email, self._render, self._links = slack, email, render, links
-        self._policy = policy
+        self._policy, self._clock = policy, clock
 
     @activity.defn
     async def warn_of_expiry(self) -> None:
         """Writes the warnings that are due, each once; sending them is another step."""
-        for due in await self._calendar.due(datetime.now(UTC), self._policy().expiry.warn_before):
+        for due in await self._calendar.due(self._clock(), self._policy().expiry.warn_before):
             view = await self._notices.ending(due.integration, due.kind, due.label)
             if view is not None:
                 await self._notices.intend(due.key, About(due.integration), self._told(view), _details(due))
@@ -55,7 +57,7 @@ class Warnings:
         """Sends what waits. What can't be sent now is put back with a time, and asked for again by a later sweep."""
         for key in await self._notices.to_send():
             activity.heartbeat()
-            await self._send(key, datetime.now(UTC))
+            await self._send(key, self._clock())
 
     def _told(self, view: EndingView) -> list[Addressee]:
         """The CSM always; the technical contact if only they can renew it, else our engineers."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypedDict
+from uuid import UUID
 
 from activities.rendering import NOTICES, Renderer
 from activities.rendering_notes import NOTES
-from activities.views import Mail, Person, SlackMessage
+from activities.views import EndingView, Mail, Person, SlackMessage
 from starter import preview_samples as samples
 
 BOOKING_URL = "https://calendar.acme.example/technical-help"
@@ -58,6 +59,12 @@ def slack_messages(renderer: Renderer) -> Iterator[tuple[str, SlackMessage]]:
     for role in ("csm_manager", "cs_leadership"):
         yield f"escalation_{role}", renderer.escalation(samples.sample("told"), role=role, **_reading(samples.MANAGER))
     yield "engineering_page", renderer.engineering_page(samples.sample("ours"), **_reading(Person()))
+    for name, view in endings():
+        yield f"ending_{name}", renderer.ending(view, **_reading(samples.CSM))
+    yield (
+        "our_network",
+        renderer.our_network(UUID(int=9), began_at=samples.OPENED, now=samples.NOW, reader=Person()),
+    )
 
 
 def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
@@ -82,6 +89,33 @@ def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
         )
     for kind, state in zip(NOTICES, ("open", "told", "ours", "resolved"), strict=True):
         yield f"notice_{kind}", renderer.slack_as_mail(kind, samples.sample(state), **_reading(samples.CSM))
+    for name, view in endings():
+        yield f"notice_ending_{name}", renderer.ending_as_mail(view, **_reading(samples.CSM))
+        if view.only_customer_renews:
+            yield f"ending_{name}", renderer.ending_mail(view, contact=samples.CONTACT, now=samples.NOW)
+    outage = renderer.our_network_as_mail(began_at=samples.OPENED, now=samples.NOW, reader=Person())
+    yield "notice_our_network", outage
+
+
+def endings() -> Iterator[tuple[str, EndingView]]:
+    """A credential of each kind that ends soon."""
+    incident = samples.sample()
+    for kind, days, label, customer_renews in (
+        ("refresh_token", 30, "Salesforce consent", True),
+        ("refresh_token", 14, "Salesforce refresh token, if unused", False),
+        ("saml_certificate", 14, "signing certificate of sso.techcorp.example", True),
+        ("tls_certificate", 7, "TLS certificate of hooks.techcorp.example", True),
+        ("client_secret", 7, "Salesforce client secret", False),
+        ("api_key", 1, "Salesforce API key", True),
+    ):
+        view = EndingView(
+            **{name: getattr(incident, name) for name in EndingView.model_fields if hasattr(incident, name)},
+            kind=kind,
+            label=label,
+            ends_at=samples.NOW + timedelta(days=days),
+            only_customer_renews=customer_renews,
+        )
+        yield f"{kind}_{'customer' if customer_renews else 'ours'}", view
 
 
 def pages(renderer: Renderer) -> Iterator[tuple[str, str]]:

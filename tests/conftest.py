@@ -15,6 +15,7 @@ import pytest_asyncio
 from activities.db.migrate import migrate
 from activities.db.pool import Pool, create_pool
 from starter.embedded.postgres import FAST_OPTIONS, PostgresServer, postgres
+from tests.statements import pytest_sessionfinish, pytest_testnodedown  # noqa: F401 - hooks that pytest finds here
 
 TEMPLATE = "relink_template"
 

@@ -40,7 +40,6 @@ class IntegrationDisconnectionResponse:
         self._incident = incident
         self._bells = 0
         self._situation: Situation | None = None
-        self._indexed: tuple[str, ...] = ()
 
     @workflow.run
     async def run(self, incident: IncidentRef) -> ResponseResult:  # noqa: C901 - one case a piece of news

@@ -13,22 +13,32 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from activities.db import together
+from activities.db.intents import (
+    ALERT,
+    ALL_CLEAR,
+    CUSTOMER,
+    ENGINEERING,
+    ESCALATION,
+    NOTE,
+    REMINDER,
+    TECH_CALL,
+    Intent,
+    intend,
+    intend_note,
+)
 from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from activities.views import Wording
 from workflows.contracts import Told
 
-_SQL = queries("deliveries")
+__all__ = [
+    *("ALERT", "ALL_CLEAR", "CUSTOMER", "ENGINEERING", "ESCALATION", "NOTE", "REMINDER", "TECH_CALL"),
+    *("Claim", "FIRST_NOTICES", "Intent", "LEASE", "LeaseHeldError", "Ledger", "intend", "intend_note"),
+]
 
-ALERT = "integration_disconnected_alert"
-NOTE = "integration_disconnected_note"
-ESCALATION = "integration_disconnected_escalation"
-ENGINEERING = "integration_disconnected_engineering"
-CUSTOMER = "integration_disconnected_customer"
-REMINDER = "integration_disconnected_reminder"
-ALL_CLEAR = "integration_reconnected_customer"
-TECH_CALL = "tech_call_invitation"
+_SQL = queries("deliveries")
 
 FIRST_NOTICES = {ALERT, CUSTOMER, ENGINEERING}
 _ONLY_WHILE_OPEN = {ESCALATION, REMINDER, TECH_CALL}
@@ -40,26 +50,6 @@ LEASE = timedelta(seconds=15)
 
 class LeaseHeldError(Exception):
     """Another attempt may still be sending this message; try again when its lease has run out."""
-
-
-@dataclass(frozen=True)
-class Intent:
-    """Something to be told to somebody, once; `recipient` is an email address, a Slack id, or empty for a thread."""
-
-    incident_id: UUID
-    channel: str
-    template: str
-    role: str
-    recipient: str
-    person_id: UUID | None = None
-    ordinal: str = ""
-    details: dict[str, Any] | None = None
-
-    @property
-    def key(self) -> str:
-        """The same intent always has the same key, whoever computes it."""
-        parts = (self.incident_id, self.channel, self.template, self.person_id or self.role, self.ordinal)
-        return "/".join(str(part) for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -86,30 +76,6 @@ class Claim:
     def incident_id(self) -> UUID:
         assert self.about is not None  # whoever asks has checked, or deals with incidents only
         return self.about
-
-
-async def intend(connection: Connection, intent: Intent) -> bool:
-    """Writes the intent; False if it was there already."""
-    return (
-        await connection.fetchval(
-            _SQL["intend"],
-            intent.key,
-            intent.incident_id,
-            intent.channel,
-            intent.template,
-            intent.recipient,
-            intent.role,
-            intent.person_id,
-            intent.details or {},
-        )
-        is not None
-    )
-
-
-async def intend_note(connection: Connection, incident: UUID, kind: str, ordinal: object = "", **details: Any) -> None:
-    """A line for the thread below the CSM's message."""
-    key = f"{kind}/{ordinal}" if ordinal != "" else kind
-    await intend(connection, Intent(incident, "slack", NOTE, "csm", "", ordinal=key, details={"kind": kind, **details}))
 
 
 class Ledger:
@@ -185,10 +151,6 @@ class Ledger:
     async def due(self, incident: UUID, now: datetime) -> list[str]:
         """The keys of the messages that are to be sent now."""
         return [row["delivery_key"] for row in await self._pool.fetch(_SQL["due"], incident, now)]
-
-    async def channel_of(self, key: str) -> str | None:
-        row = await self._pool.fetchrow(_SQL["by_key"], key)
-        return row["channel"] if row else None
 
 
 async def _fall_back(connection: Connection, claim: Claim, error: str | None) -> None:

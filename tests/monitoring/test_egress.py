@@ -24,7 +24,7 @@ async def disturbed(scene: Scene) -> tuple[int, int]:
 
 
 async def test_our_own_failing_network_disturbs_nobody(scene: Scene) -> None:
-    """All of 40 hosts silent at once, again and again: no status changes, no event, no metric; engineering is told once."""
+    """All of 40 hosts silent at once, again and again: no status changes, no event; engineering is told once."""
     scene.change("people", engineering={"slack": "C0ENG", "email": "oncall@acme.example"})
     await scene.add(40, hosts=40)
     assert await scene.sweep() == 40

@@ -99,7 +99,8 @@ async def test_old_metrics_are_forgotten(scene: Scene) -> None:
     [integration] = await scene.add()
     await scene.sweep()
     await scene.pool.execute(
-        "insert into health_metrics select $1, now() - make_interval(days => n), 1, 1, 0, '{}' from generate_series(1, 99) n",
+        "insert into health_metrics select $1, now() - make_interval(days => n), 1, 1, 0, '{}'"
+        " from generate_series(1, 99) n",
         integration,
     )
     store = MetricStore(scene.pool)

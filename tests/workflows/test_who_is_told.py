@@ -159,6 +159,18 @@ async def test_recovered_within_the_hold_window_nobody_hears_of_it(world: World)
     assert (await world.row(incident))["alerted_at"] is None
 
 
+async def test_recovered_before_the_worker_came_back_nobody_hears_of_it(world: World) -> None:
+    """Failed and recovered while we were away: the recovery is looked into before anybody is told of a failure."""
+    incident = await world.disconnect()
+    await world.say("sync_succeeded")
+    async with world.make_worker():
+        await world.until_timeline(incident, "recovering")
+        await world.pass_time(incident, timedelta(minutes=11))
+        assert (await world.result(incident))["resolution"] == "reported"
+    assert world.posted() == []
+    assert world.inbox.messages() == []
+
+
 @pytest.mark.history
 async def test_still_broken_after_the_hold_window_people_are_told(world: World) -> None:
     """Not before it, and the ladder starts at the notice."""

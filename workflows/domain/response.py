@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from workflows.contracts import Situation, Status
-
-MAX_QUIET_WINDOW = timedelta(hours=4)
 
 
 class News(StrEnum):
     """What the response has to react to, most urgent first."""
 
     IT_IS_OVER = "it is over"
+    RECOVERY_HINTED = "recovery hinted"  # looked into before anybody is disturbed
     RESPONSE_DUE = "response due"
-    RECOVERY_HINTED = "recovery hinted"
     HELD_LONG_ENOUGH = "held long enough"
     MESSAGE_WAITING = "message waiting"
     SNOOZE_ENDED = "snooze ended"
@@ -107,8 +105,3 @@ def due_steps(s: Situation, now: datetime) -> int:
 def due_reminders(s: Situation, now: datetime) -> int:
     """How many reminders are due: after a long outage only the newest of them is sent."""
     return sum(clock_start(s) + after <= now for after in s.reminders)
-
-
-def next_quiet_window(window: timedelta) -> timedelta:
-    """A relapse doubles the time that a connection must hold, to four hours at most."""
-    return min(window * 2, max(window, MAX_QUIET_WINDOW))

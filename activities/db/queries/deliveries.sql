@@ -44,12 +44,6 @@ select delivery_key, external_id, status, recipient from deliveries
 where incident_id = $1 and role = 'csm' and template = 'integration_disconnected_alert' and channel = 'slack'
 order by created_at limit 1
 
--- name: of_incident
-select * from deliveries where incident_id = $1 order by created_at
-
--- name: by_key
-select * from deliveries where delivery_key = $1
-
 -- name: mark_opened
 update deliveries set opened_at = coalesce(opened_at, now())
 where incident_id = $1 and person_id = $2 and template = 'integration_disconnected_customer' and opened_at is null
