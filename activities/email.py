@@ -95,7 +95,17 @@ class EmailSender:
             return self._mime(claim, worded.reply_to, worded.reader, worded.mail)
         view, policy = await self._views.load_with_policy(claim.incident_id)
         reader = person_for(claim.role, view, policy, claim.person_id) or Person(email=claim.recipient)
-        return self._mime(claim, view.csm, reader, self._mail(claim, view, policy, reader, now))
+        mail = await self._of_several(claim, view, reader, now) if claim.along else None
+        return self._mime(claim, view.csm, reader, mail or self._mail(claim, view, policy, reader, now))
+
+    async def _of_several(self, claim: Claim, view: IncidentView, reader: Person, now: datetime) -> Mail:
+        """One mail for all that broke at the same time, each with its fix and its own link."""
+        views = [view, *[await self._views.load(incident) for incident in claim.along]]
+        linked = [(each, self._link(each, claim, now)) for each in views]
+        return self._render.customer_mail_of_several(linked, contact=reader, now=now)
+
+    def _link(self, view: IncidentView, claim: Claim, now: datetime) -> str | None:
+        return self._links.reconnect(view.incident_id, claim.person_id, now) if view.can_reconnect else None
 
     async def _hand_over(self, claim: Claim, now: datetime, message: EmailMessage) -> Told:
         stage = "connect"
@@ -135,7 +145,7 @@ class EmailSender:
         return await self._ledger.retry_later(claim, now, delay, error, was_refused=was_refused)
 
     def _mail(self, claim: Claim, view: IncidentView, policy: Policy, reader: Person, now: datetime) -> Mail:
-        link = self._links.reconnect(view.incident_id, claim.person_id, now) if view.can_reconnect else None
+        link = self._link(view, claim, now)
         match claim.template:
             case t if t == CUSTOMER:
                 return self._render.customer_mail(view, contact=reader, now=now, reconnect_link=link)

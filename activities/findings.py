@@ -73,7 +73,10 @@ class Looked:
 
     def verdict(self, outcome: Outcome) -> str:
         """The same for two looks that showed the very same."""
-        return ": ".join([outcome, *sorted(self.seen.failing)]) if outcome is Outcome.LIMPING else outcome
+        if outcome is not Outcome.LIMPING:
+            return outcome
+        stage = self.seen.budget_stage  # of a webhook's failure budget: each stage is told
+        return ": ".join([outcome, *sorted(self.seen.failing), *([f"{stage} %"] if stage else [])])
 
     def summary(self, outcome: Outcome, why: str | None) -> dict[str, Any]:
         """For people: what was seen, without bodies and secrets."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.beat import heartbeating
 from activities.db.metrics import MetricStore
 from activities.db.pool import Pool
 from activities.db.sql import queries
@@ -25,7 +26,8 @@ class Monitoring:
     @activity.defn
     async def sweep(self) -> SweepResult:
         """Looks at every integration that is or becomes due within the next 50 seconds."""
-        done = await self.sweeper.sweep(self._seconds, stop=activity.is_worker_shutdown, beat=activity.heartbeat)
+        async with heartbeating():
+            done = await self.sweeper.sweep(self._seconds, stop=activity.is_worker_shutdown)
         waiting = await self._pool.fetchval(queries("monitoring")["notices_waiting"])
         return SweepResult(looks=done.looks, failures=done.failures, incidents=len(done.bells), notices_waiting=waiting)
 

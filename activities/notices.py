@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from temporalio import activity
@@ -13,7 +14,6 @@ from activities.db.ledger import (
     CUSTOMER,
     ENGINEERING,
     ESCALATION,
-    LEASE,
     NOTE,
     REMINDER,
     Claim,
@@ -149,8 +149,8 @@ class Notices:
         """Claims and sends one message; where it can't be taken, tells the same another way."""
         try:
             claim = await self._ledger.claim(key, at.now)
-        except LeaseHeldError:
-            raise lease_held(LEASE) from None
+        except LeaseHeldError as held:
+            raise lease_held(held.left + timedelta(milliseconds=100)) from None
         if not isinstance(claim, Claim):
             return claim
         view, policy = await self._load(at.incident_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 from activities.rendering_document import parse_document
 from activities.rendering_ending import ending_facts, outage_facts
 from activities.rendering_facts import NAME, Telling, incident_facts
-from activities.rendering_mail import customer_facts
+from activities.rendering_mail import customer_facts, facts_of_several
 from activities.rendering_notes import note_facts
 from activities.rendering_safety import Url, one_line, safe_url
 from activities.rendering_slack import to_slack
@@ -88,6 +88,15 @@ class Renderer:
         link = safe_url(reconnect_link) if view.can_reconnect else Url("")
         name = "integration_disconnected_customer"
         return self._mail(name, view, contact, now, reconnect_link=link, reminder=reminder)
+
+    def customer_mail_of_several(
+        self, broken: Sequence[tuple[IncidentView, str | None]], *, contact: Person, now: datetime
+    ) -> Mail:
+        """One mail about several integrations of one customer, each with its fix and its own reconnect link."""
+        telling = self._telling(now, contact)
+        return self._templates.mail(
+            "integrations_disconnected_customer", contact.locale, facts_of_several(broken, telling)
+        )
 
     def customer_all_clear(self, view: IncidentView, *, contact: Person, now: datetime) -> Mail:
         """It works again, how long it did not, and that nothing is left to do."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from activities import phrases
-from activities.rendering_facts import NAME, REASON, Telling
-from activities.rendering_safety import one_line
+from activities.rendering_facts import NAME, REASON, UNNAMED, Telling
+from activities.rendering_safety import Url, one_line, safe_url
 from activities.views import IncidentView, Person
 
 # "Your Salesforce integration …", where connecting again is not the remedy
@@ -53,6 +55,28 @@ def customer_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
         "down_for": phrases.lasted(max(view.closed_at or telling.now, view.opened_at) - view.opened_at),
         "evidence": view.evidence,
         "csm": one_line(name, NAME) if (name := phrases.named(view.csm)) else None,
+    }
+
+
+def facts_of_several(broken: Sequence[tuple[IncidentView, str | None]], telling: Telling) -> dict[str, object]:
+    """What one mail about several integrations may say: the customer's facts, and those of each integration."""
+    integrations = [_one_of_several(view, link, telling) for view, link in broken]
+    return {
+        **customer_facts(broken[0][0], telling),
+        "integrations": integrations,
+        "names": phrases.together([str(integration["name"]) for integration in integrations]),
+        "minutes": sum(view.customer_minutes for view, _ in broken),
+        "needs": "need reauthorization" if all(view.self_serve_reconnect for view, _ in broken) else "need attention",
+        "need_administrator": any(view.who_fixes == "customer_admin" for view, _ in broken),
+    }
+
+
+def _one_of_several(view: IncidentView, link: str | None, telling: Telling) -> dict[str, object]:
+    name = one_line(view.integration_name, NAME) or UNNAMED
+    return {
+        **customer_facts(view, telling),
+        "name": name,
+        "reconnect_link": safe_url(link) if view.can_reconnect else Url(""),
     }
 
 

@@ -31,7 +31,8 @@ NOTES: dict[str, tuple[str, ...]] = {
     "not_confirmed": (),
     "closed": ("by", "note"),  # by hand; which way is the incident's own resolution
     "removed": ("by",),
-    "mail_sent": ("name", "by", "reminder"),  # by: the person who pressed the button
+    "mail_sent": ("name", "by", "reminder", "together"),  # by: who pressed the button; together: other integrations
+    "mail_held": ("name", "until"),  # the contact was written to a moment ago
     "mail_failed": ("name", "reason", "next_name"),  # next_name: the contact who is tried next
     "mail_suppressed": ("name", "reason"),
     "no_technical_contact": (),

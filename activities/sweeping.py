@@ -61,16 +61,13 @@ class Sweeper:
     clock: Callable[[], datetime] = utc_now
     lease: timedelta = LEASE
 
-    async def sweep(
-        self, seconds: float, *, linger: bool = True, stop: Callable[[], bool] = lambda: False,
-        beat: Callable[[], None] = lambda: None,
-    ) -> Recorded:  # fmt: skip
+    async def sweep(self, seconds: float, *, linger: bool = True, stop: Callable[[], bool] = lambda: False) -> Recorded:
         """Looks at whatever is due for so many seconds, then finishes what it began. Without `linger` it ends as soon
         as nothing is due; with it, what becomes due meanwhile is looked at within a second.
 
         A look is never cancelled: one that renews a grant would lose it. Raises what a database that is away raises.
         """
-        return await _Sweep(self, self.policy()).run(time.monotonic() + seconds, linger=linger, stop=stop, beat=beat)
+        return await _Sweep(self, self.policy()).run(time.monotonic() + seconds, linger=linger, stop=stop)
 
 
 @dataclass
@@ -91,15 +88,15 @@ class _Sweep:
         self._at_host: Counter[str] = Counter()
         self._looking: set[asyncio.Task[None]] = set()
         self._results: list[_Result] = []
+        self._claim_again_at = 0.0
         self._trouble = False  # the database was away: finish what there is, then let the next sweep go on
 
-    async def run(self, end: float, *, linger: bool, stop: Callable[[], bool], beat: Callable[[], None]) -> Recorded:
+    async def run(self, end: float, *, linger: bool, stop: Callable[[], bool]) -> Recorded:
         done = Recorded()
         await self._ring(await self._by.store.heal(self._by.clock()))
         await self._by.outages.refresh()
         try:
             while True:
-                beat()
                 over = self._trouble or stop() or time.monotonic() >= end
                 started = 0 if over else await self._start()
                 await self._wait(linger=linger or started > 0)
@@ -108,21 +105,21 @@ class _Sweep:
                 if not self._looking and not self._results and (over or not (started or linger)):
                     return done
         finally:
-            while self._looking:
-                beat()
-                await asyncio.wait(set(self._looking), timeout=_POLL)
+            if self._looking:
+                await asyncio.wait(set(self._looking))
 
     async def _start(self) -> int:
         """Claims and begins more looks; returns how many."""
         rules = self._policy.monitoring
         room = rules.concurrency * _QUEUE - len(self._looking)
-        if room < rules.concurrency * _QUEUE // 2:
+        if room < rules.concurrency * _QUEUE // 2 or (self._looking and time.monotonic() < self._claim_again_at):
             return 0  # a few large claims are cheaper than many small ones
         at_most = rules.per_host * _QUEUE
         busy = [host for host, count in self._at_host.items() if count >= at_most]
         claims = await self._by.store.claim(
             self._by.clock(), room, busy_hosts=busy, most_per_host=at_most, lease=self._by.lease
         )
+        self._claim_again_at = time.monotonic() + (_POLL if len(claims) < room else 0)
         for claim in claims:
             self._at_host[claim.host or ""] += claim.host is not None
             task = asyncio.create_task(self._look_at(claim))

@@ -38,6 +38,8 @@ class CustomerMail(_View):
     name: str | None
     sent_at: datetime | None
     opened_at: datetime | None
+    held_until: datetime | None = None  # it waits, because this contact was written to a moment ago
+    others: int = 0  # integrations that the same mail tells of
 
 
 class IncidentView(_View):

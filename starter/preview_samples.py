@@ -156,6 +156,14 @@ STATES: dict[str, dict[str, object]] = {  # what changes in DISCONNECTED
         ),
         "customer_minutes": 10,
     },
+    "sign_in": {
+        "incident_id": UUID(int=4),
+        "integration_type": "sso_okta",
+        "display_name": "Okta",
+        "provider_name": "Okta",
+        "customer_reason": "The permission that somebody at your company gave us was withdrawn.",
+        "customer_steps": ("Log in to {product_name}", "Go to Settings > Integrations > Okta", 'Click "Reconnect"'),
+    },
     "again": {
         "previous": PreviousIncident(
             opened_at=datetime(2025, 3, 3, 15, tzinfo=UTC), closed_at=datetime(2025, 3, 3, 17, 10, tzinfo=UTC)
@@ -176,7 +184,8 @@ NOTE_SAMPLES: dict[str, dict[str, object]] = {
     "resolved": {"fixed_by": "customer", "task_completed": True, "score_restored": 10},
     "closed": {"by": "Dana Kim", "note": "They moved to HubSpot in December."},
     "removed": {"by": "Dana Kim"},
-    "mail_sent": {"name": "Bob Smith", "by": "Dana Kim"},
+    "mail_sent": {"name": "Bob Smith", "by": "Dana Kim", "together": 2},
+    "mail_held": {"name": "Bob Smith", "until": NOW + timedelta(minutes=9)},
     "mail_failed": {"name": "Bob Smith", "reason": "the mailbox does not exist", "next_name": "Eve Jones"},
     "mail_suppressed": {"name": "Bob Smith", "reason": "the last mail went out less than an hour ago"},
     "tech_call_requested": {"by": "Dana Kim", "name": "Bob Smith", "booking": True},

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from activities.rendering import NOTICES, Renderer
 from activities.rendering_notes import NOTES
-from activities.views import EndingView, Mail, Person, SlackMessage
+from activities.views import EndingView, IncidentView, Mail, Person, SlackMessage
 from starter import preview_samples as samples
 
 BOOKING_URL = "https://calendar.acme.example/technical-help"
@@ -59,8 +59,8 @@ def slack_messages(renderer: Renderer) -> Iterator[tuple[str, SlackMessage]]:
     for role in ("csm_manager", "cs_leadership"):
         yield f"escalation_{role}", renderer.escalation(samples.sample("told"), role=role, **_reading(samples.MANAGER))
     yield "engineering_page", renderer.engineering_page(samples.sample("ours"), **_reading(Person()))
-    for name, view in endings():
-        yield f"ending_{name}", renderer.ending(view, **_reading(samples.CSM))
+    for name, ending in endings():
+        yield f"ending_{name}", renderer.ending(ending, **_reading(samples.CSM))
     yield (
         "our_network",
         renderer.our_network(UUID(int=9), began_at=samples.OPENED, now=samples.NOW, reader=Person()),
@@ -80,6 +80,8 @@ def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
                 reminder=reminder,
             ),
         )
+    broken = [(view, samples.RECONNECT_LINK) for view in several()]
+    yield "customer_several", renderer.customer_mail_of_several(broken, contact=samples.CONTACT, now=samples.NOW)
     ended = samples.sample("resolved")
     yield "all_clear", renderer.customer_all_clear(ended, contact=samples.CONTACT, now=samples.NOW)
     for name, url in (("tech_call_booking", BOOKING_URL), ("tech_call_reply", "")):
@@ -108,13 +110,9 @@ def endings() -> Iterator[tuple[str, EndingView]]:
         ("client_secret", 7, "Salesforce client secret", False),
         ("api_key", 1, "Salesforce API key", True),
     ):
-        view = EndingView(
-            **{name: getattr(incident, name) for name in EndingView.model_fields if hasattr(incident, name)},
-            kind=kind,
-            label=label,
-            ends_at=samples.NOW + timedelta(days=days),
-            only_customer_renews=customer_renews,
-        )
+        about = {name: getattr(incident, name) for name in EndingView.model_fields if hasattr(incident, name)}
+        about |= {"kind": kind, "label": label, "only_customer_renews": customer_renews}
+        view = EndingView.model_validate(about | {"ends_at": samples.NOW + timedelta(days=days)})
         yield f"{kind}_{'customer' if customer_renews else 'ours'}", view
 
 
@@ -142,6 +140,11 @@ def pages(renderer: Renderer) -> Iterator[tuple[str, str]]:
         yield f"returned_{state}", page
     sentence = "It may have been removed, or the address is not complete."
     yield "message", renderer.page("message.html", title="There is nothing here", text=sentence, **look)
+
+
+def several() -> list[IncidentView]:
+    """Integrations of one customer that broke at the same time."""
+    return [samples.sample(state) for state in ("open", "sign_in", "administrator")]
 
 
 class _Reading(TypedDict):

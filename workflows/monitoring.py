@@ -33,7 +33,7 @@ class MonitorIntegrations:
             Monitoring.sweep,
             summary="Look at every integration that is due",
             start_to_close_timeout=timedelta(minutes=3),
-            heartbeat_timeout=timedelta(seconds=10),
+            heartbeat_timeout=timedelta(seconds=8),  # a killed worker is noticed within this
             retry_policy=RetryPolicy(maximum_attempts=2),  # the next sweep comes in a few seconds anyway
         )
 

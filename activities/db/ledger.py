@@ -6,9 +6,8 @@ died or froze in between is noticed, and only one attempt at a time can settle.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -23,19 +22,35 @@ from activities.db.intents import (
     NOTE,
     REMINDER,
     TECH_CALL,
+    Claim,
     Intent,
+    fall_back,
     intend,
     intend_note,
+    suppress,
 )
 from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
-from activities.views import Wording
 from workflows.contracts import Told
 
 __all__ = [
-    *("ALERT", "ALL_CLEAR", "CUSTOMER", "ENGINEERING", "ESCALATION", "NOTE", "REMINDER", "TECH_CALL"),
-    *("Claim", "FIRST_NOTICES", "Intent", "LEASE", "LeaseHeldError", "Ledger", "intend", "intend_note"),
+    "ALERT",
+    "ALL_CLEAR",
+    "CUSTOMER",
+    "ENGINEERING",
+    "ESCALATION",
+    "FIRST_NOTICES",
+    "LEASE",
+    "NOTE",
+    "REMINDER",
+    "TECH_CALL",
+    "Claim",
+    "Intent",
+    "LeaseHeldError",
+    "Ledger",
+    "intend",
+    "intend_note",
 ]
 
 _SQL = queries("deliveries")
@@ -49,33 +64,11 @@ LEASE = timedelta(seconds=15)
 
 
 class LeaseHeldError(Exception):
-    """Another attempt may still be sending this message; try again when its lease has run out."""
+    """Another attempt may still be sending this message; try again when its lease has run out, in `left`."""
 
-
-@dataclass(frozen=True)
-class Claim:
-    """The right to send one message now. `attempts` counts this one; `handed_over` the copies of a mail that left our
-    hands before and may have arrived."""
-
-    key: str
-    token: UUID
-    about: UUID | None  # an incident; None: a message that belongs to none, such as a warning
-    channel: str
-    template: str
-    role: str
-    recipient: str
-    person_id: UUID | None
-    details: dict[str, Any]
-    attempts: int
-    created_at: datetime
-    handed_over: int
-    instead: Intent | None = None  # what is intended, in the same transaction, if this one can't be delivered
-    wording: Wording | None = None  # what it says, where that does not follow from an incident
-
-    @property
-    def incident_id(self) -> UUID:
-        assert self.about is not None  # whoever asks has checked, or deals with incidents only
-        return self.about
+    def __init__(self, key: str, left: timedelta) -> None:
+        super().__init__(key)
+        self.left = left
 
 
 class Ledger:
@@ -87,21 +80,23 @@ class Ledger:
     async def claim(self, key: str, now: datetime) -> Claim | Told:
         """The right to send, or what already became of it. Raises LeaseHeldError."""
         async with self._pool.acquire() as connection, connection.transaction():
+            await together.lock_contact(connection, key)
             row = await connection.fetchrow(_SQL["lock_for_claim"], key, now)
             if row is None:
                 return Told.SUPPRESSED
             if row["status"] not in {"pending", "sending"}:
                 return Told(row["status"])
-            if row["status"] == "sending" and not row["lease_expired"]:
-                raise LeaseHeldError(key)
-            if (rule := _forbidden(row)) is not None:
-                await _suppress(connection, row["incident_id"], key, rule)
-                return Told.SUPPRESSED
-            if row["status"] == "pending" and row["too_early"]:
-                return Told.PENDING
+            if row["status"] == "sending" and row["lease_left"] >= timedelta(0):
+                raise LeaseHeldError(key, row["lease_left"])
+            told = await _instead_of_sending(connection, row, now)
+            if told not in {None, Told.UNKNOWN}:
+                return told
             token = uuid4()
             await connection.execute(_SQL["claim"], key, token, LEASE)
-            return _claim(row, token)
+            claim = _claim(row, token)
+            if told is Told.UNKNOWN:
+                return await _settle(connection, claim, told, now, error="it may have arrived; then it was too late")
+            return replace(claim, along=tuple(await together.told_along(connection, claim)))
 
     async def hand_over(self, claim: Claim) -> bool:
         """Commits that a copy is about to leave our hands, which can't be taken back. False if the claim was lost."""
@@ -112,27 +107,7 @@ class Ledger:
     ) -> Told:
         """Records what became of a claimed send (sent, failed or unknown); ignored if the claim was lost meanwhile."""
         async with self._pool.acquire() as connection, connection.transaction():
-            mine = await connection.fetchval(_SQL["settle"], claim.key, claim.token, told, external_id, error)
-            if mine is None:
-                return told
-            if told is Told.FAILED:
-                await _fall_back(connection, claim, error)
-            elif claim.template in FIRST_NOTICES:  # before the timeline: integration, then incident, as everywhere
-                await connection.execute(queries("incidents")["alerted_health"], claim.incident_id)
-                await connection.execute(queries("incidents")["alerted"], claim.incident_id, now)
-            if claim.about is not None:
-                await add_to_timeline(
-                    connection,
-                    claim.about,
-                    f"notice_{told}",
-                    template=claim.template,
-                    channel=claim.channel,
-                    role=claim.role,
-                    person=claim.person_id,
-                    error=error,
-                    **({"note": claim.details["kind"]} if "kind" in claim.details else {}),
-                )
-        return told
+            return await _settle(connection, claim, told, now, external_id=external_id, error=error)
 
     async def retry_later(
         self, claim: Claim, now: datetime, delay: timedelta, error: str, *, was_refused: bool = False
@@ -144,8 +119,8 @@ class Ledger:
     async def suppress(self, claim: Claim, rule: str) -> Told:
         """Decides not to send what was claimed, and says which rule decided it."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await _suppress(connection, claim.about, claim.key, rule)
-            await _fall_back(connection, claim, rule)
+            await suppress(connection, claim.about, claim.key, rule)
+            await fall_back(connection, claim, rule)
         return Told.SUPPRESSED
 
     async def due(self, incident: UUID, now: datetime) -> list[str]:
@@ -153,25 +128,53 @@ class Ledger:
         return [row["delivery_key"] for row in await self._pool.fetch(_SQL["due"], incident, now)]
 
 
-async def _fall_back(connection: Connection, claim: Claim, error: str | None) -> None:
-    if claim.instead is not None:
-        await intend(connection, claim.instead)
-    if claim.channel == "email" and claim.role == "technical_contact" and claim.about is not None:
-        next_person = claim.instead.person_id if claim.instead else None
-        await intend_note(
+async def _settle(
+    connection: Connection,
+    claim: Claim,
+    told: Told,
+    now: datetime,
+    *,
+    external_id: str | None = None,
+    error: str | None = None,
+) -> Told:
+    mine = await connection.fetchval(_SQL["settle"], claim.key, claim.token, told, external_id, error)
+    if mine is None:
+        return told
+    along = await together.told_along(connection, claim)
+    if told is Told.FAILED:
+        await together.standing(connection, [claim.incident_id, *along])
+        await fall_back(connection, claim, error)
+    elif claim.template in FIRST_NOTICES:  # before the timeline: integration, then incident, as everywhere
+        incidents = [claim.incident_id, *along]
+        await connection.execute(queries("incidents")["alerted_health"], incidents)
+        await connection.execute(queries("incidents")["alerted"], incidents, now)
+    if claim.about is not None:
+        more = {"note": claim.details["kind"]} if "kind" in claim.details else {}
+        more |= {"together_with": along} if along else {}
+        await add_to_timeline(
             connection,
-            claim.incident_id,
-            "mail_failed",
-            claim.key,
+            claim.about,
+            f"notice_{told}",
+            template=claim.template,
+            channel=claim.channel,
+            role=claim.role,
             person=claim.person_id,
-            next_person=next_person,
-            reason=error,
+            error=error,
+            **more,
         )
+    await together.settle_along(connection, claim, told, error)
+    return told
 
 
-async def _suppress(connection: Connection, incident: UUID | None, key: str, rule: str) -> None:
-    if await connection.fetchval(_SQL["suppress"], key, rule) is not None and incident is not None:
-        await add_to_timeline(connection, incident, "notice_suppressed", delivery=key, rule=rule)
+async def _instead_of_sending(connection: Connection, row: asyncpg.Record, now: datetime) -> Told | None:
+    """What becomes of a message that is not to be sent now; None: it is. UNKNOWN: a copy of it left us already."""
+    rule = _forbidden(row)
+    if together.is_first_mail(row):
+        return await together.prepare(connection, row, rule, now)
+    if rule is not None:
+        await suppress(connection, row["incident_id"], row["delivery_key"], rule)
+        return Told.SUPPRESSED
+    return Told.PENDING if row["status"] == "pending" and row["too_early"] else None
 
 
 def _forbidden(row: asyncpg.Record) -> str | None:

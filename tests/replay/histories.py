@@ -15,13 +15,15 @@ FOLDER = Path(__file__).parent / "histories"
 
 # People, addresses, names of customers and integrations, tokens and secrets of the tests' world: none of this may be
 # in any history, because histories are kept for long and read by many.
+PEOPLE = ("maria", "lopez", "tom reed", "bob", "smith", "ann lee", "it admin", "@vendor", "@techcorp")
 CANARIES = (
-    *("maria", "lopez", "tom reed", "bob", "smith", "ann lee", "it admin"),
+    *PEOPLE,
     *("techcorp", "crm sync", "acme", ".example"),
     *("xoxb", "secret", "refresh_token", "bearer", "expired access/refresh token"),
 )
 
 _CANARY = re.compile("|".join(map(re.escape, CANARIES)), re.IGNORECASE)
+_PERSON = re.compile("|".join(map(re.escape, PEOPLE)), re.IGNORECASE)
 
 # Ids of requests, tasks and workers, sizes and prices: a replay needs none of it.
 _NOISE = {
@@ -52,6 +54,11 @@ def canaries_in(history: WorkflowHistory) -> list[str]:
     """The texts of a history, payloads decoded, that contain something that must not be there."""
     events = [_without_noise(event, keep={"userMetadata"}) for event in history.to_json_dict()["events"]]
     return [text for text in _texts(events) if _CANARY.search(text)]
+
+
+def names_somebody(text: str) -> bool:
+    """Whether a line of a timeline or a log names a person or an address."""
+    return _PERSON.search(text) is not None
 
 
 def _without_noise(value: Any, keep: frozenset[str] | set[str] = frozenset()) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -40,13 +41,23 @@ def _templates_are_compiled_once() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(name="world")
-async def _world(pool: Pool, around: Surroundings, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def _world(
+    pool: Pool, around: Surroundings, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[World]:
     async with world_in(around, pool) as made:
         yield made
         histories = await made.histories()
         if request.config.getoption("record_histories") and request.node.get_closest_marker("history"):
             recordings.save_once(request.node.originalname.removeprefix("test_"), histories[0])
+        # Promise 14, after whatever the test did.
         assert [text for history in histories for text in recordings.canaries_in(history)] == []
+        assert [text for text in await made.timeline_texts() if recordings.names_somebody(text)] == []
+        logs = [record for record in caplog.get_records("call") if record.name.split(".")[0] not in _PEERS]
+        assert [text for text in map(_FORMATTER.format, logs) if recordings.names_somebody(text)] == []
+
+
+_PEERS = {"werkzeug", "oidc_provider_mock"}  # the provider logs the names of its users
+_FORMATTER = logging.Formatter("%(message)s")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from temporalio.common import SearchAttributeKey
 
 from starter.schedules import Keeper, set_up
 from starter.temporal import SEARCH_ATTRIBUTES
-from tests.workflows.world import World
+from tests.workflows.world import Surroundings, World, temporal_with_time_skipping, without_schedules, world_in
 from worker import methods
 from workflows.contracts import TASK_QUEUE, Bell, Situation
 from workflows.disconnection import IntegrationDisconnectionResponse
@@ -108,6 +109,30 @@ async def test_a_missing_search_attribute_is_left_off(world: World) -> None:
         description = await (await world.handle(incident)).describe()
         assert description.typed_search_attributes.get(_keyword("Severity")) == "critical"
         assert description.typed_search_attributes.get(_keyword("CustomerId")) is None
+
+
+async def test_a_long_history_is_continued_as_new(world: World, around: Surroundings) -> None:
+    """An incident that goes on for weeks: the next run knows everything from the rows, and repeats nothing."""
+    async with temporal_with_time_skipping("limit.historyCount.suggestContinueAsNew=60") as fresh:
+        elsewhere = replace(around, environment=fresh, keeper=await without_schedules(fresh.client))
+        async with world_in(elsewhere, world.pool, is_new=False) as other, other.make_worker():
+            incident = await other.disconnect()
+            await other.until_timeline(incident, "informed")
+            for flap in (1, 2):
+                await other.say("sync_succeeded")
+                await other.until_timeline(incident, "recovering", flap)
+                await other.say("auth_failure")
+                await other.until_timeline(incident, "relapsed", flap)
+            await other.say("sync_succeeded")
+            await other.until_timeline(incident, "recovering", 3)
+            await other.until_waiting(incident)
+            await other.pass_time(incident, timedelta(minutes=41))
+            assert (await other.result(incident))["resolution"] == "reported"
+            (last_run,) = await other.histories()
+            started = last_run.events[0].workflow_execution_started_event_attributes
+            assert started.continued_execution_run_id
+            assert len(other.alerts()) == 1
+            assert (await other.timeline(incident)).count("confirmed") == 1
 
 
 async def test_setting_up_is_repeatable(world: World) -> None:

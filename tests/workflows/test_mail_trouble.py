@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from aiosmtpd.smtp import SMTP, AuthResult
 from pydantic import SecretStr
 
 from starter.embedded.inbox import Failure
@@ -135,20 +139,34 @@ async def test_no_mail_server_is_waited_for(world: World) -> None:
 
 async def test_a_refused_login_is_our_fault_not_the_contacts(world: World) -> None:
     """The contact is not given up, nor the next one bothered: retried, and visible in the row."""
-    url = world.inbox.smtp_url.replace("smtp://", "smtp://relink:wrong@")
-    world.settings = world.settings.model_copy(update={"smtp_url": SecretStr(url)})
-    async with world.make_worker():
-        incident = await _informed(world)
-        waiting = await world.until_delivery(incident, CUSTOMER_MAIL, "email", "pending")
-        await world.pass_time(incident, timedelta(minutes=10))
-        await world.until_waiting(incident)
-    assert waiting["error"]
+    async with _refusing_every_login() as port:
+        url = f"smtp://relink:a-wrong-password@127.0.0.1:{port}?tls=none"
+        world.settings = world.settings.model_copy(update={"smtp_url": SecretStr(url)})
+        async with world.make_worker():
+            incident = await _informed(world)
+            waiting = await world.until_delivery(incident, CUSTOMER_MAIL, "email", "pending")
+            await world.pass_time(incident, timedelta(minutes=10))
+            await world.until_waiting(incident)
+    assert waiting["error"].startswith("535")
     assert [d for d in await world.deliveries(incident) if d[0] == "email"] == [("email", CUSTOMER_MAIL, "pending")]
     assert world.inbox.messages() == []
 
 
-async def test_a_refused_login_for_half_a_day_is_given_up(world: World) -> None:
-    """Then it is failed, the next contact is tried, and the CSM is told that mail does not work."""
+@contextlib.asynccontextmanager
+async def _refusing_every_login() -> AsyncIterator[int]:
+    """A mail server that knows nobody; its port."""
+
+    def connected() -> SMTP:
+        refuse = AuthResult(success=False, handled=False)
+        return SMTP(object(), authenticator=lambda *_: refuse, auth_require_tls=False)
+
+    server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_no_mail_server_for_half_a_day_is_given_up(world: World) -> None:
+    """Then it is failed, the next contact is tried, and the CSM is told."""
     world.settings = world.settings.model_copy(update={"smtp_url": SecretStr("smtp://127.0.0.1:9?tls=none")})
     world.set_policy(escalation={"critical": {"steps": [], "ack_timeout": "4h"}}, customer={"reminders": []})
     async with world.make_worker():

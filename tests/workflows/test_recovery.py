@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, Account, World, give_monitor
 
@@ -237,6 +240,54 @@ async def test_everybody_who_was_told_is_told_of_the_end(world: World) -> None:
     assert sent.count(("email", CUSTOMER_MAIL, "sent")) == 1
     assert sent.count(("email", ALL_CLEAR, "sent")) == 1
     assert await world.notes(incident) == ["recovering", "resolved"]
+
+
+async def test_a_failure_during_the_last_look_reopens(world: World, httpserver: HTTPServer) -> None:
+    """The look passes, but meanwhile it has failed again: not closed, and the failure belongs to the open incident."""
+    await give_monitor(world.pool, _monitor(httpserver))
+    httpserver.expect_ordered_request("/token").respond_with_json({"error": "invalid_grant"}, status=400)
+    httpserver.expect_ordered_request("/token").respond_with_json({"access_token": "a"})
+    httpserver.expect_ordered_request("/token").respond_with_handler(_meanwhile(world, "auth_failure"))
+    async with world.make_worker():
+        incident = await world.disconnect()
+        await world.until_timeline(incident, "informed")
+        await world.hint(incident)
+        await world.until_timeline(incident, "recovering")
+        await world.pass_time(incident, QUIET + timedelta(seconds=1))
+        await world.until_timeline(incident, "relapsed")
+        await world.until_waiting(incident)
+    row = await world.row(incident)
+    assert (row["status"], row["occurrences"], row["relapses"]) == ("open", 2, 1)
+    assert await world.value("select count(*) from incidents") == 1
+
+
+async def test_news_during_the_last_look_is_seen_before_closing(world: World, httpserver: HTTPServer) -> None:
+    """Something harmless arrives while it is being closed: the close is refused, looked at, and then made."""
+    await give_monitor(world.pool, _monitor(httpserver))
+    httpserver.expect_ordered_request("/token").respond_with_json({"error": "invalid_grant"}, status=400)
+    httpserver.expect_ordered_request("/token").respond_with_json({"access_token": "a"})
+    httpserver.expect_ordered_request("/token").respond_with_handler(_meanwhile(world, "customer_reported"))
+    httpserver.expect_ordered_request("/token").respond_with_json({"access_token": "a"})
+    async with world.make_worker():
+        incident = await world.disconnect()
+        await world.until_timeline(incident, "informed")
+        await world.hint(incident)
+        await world.until_timeline(incident, "recovering")
+        await world.pass_time(incident, QUIET + timedelta(seconds=1))
+        assert (await world.result(incident))["resolution"] == "verified"
+    assert (await world.row(incident))["customer_reported_at"] is not None
+    assert len(httpserver.log) == 4
+
+
+def _meanwhile(world: World, event_type: str) -> Callable[[Request], Response]:
+    """The provider takes its time, and before it accepts the token an event comes in."""
+    loop = asyncio.get_running_loop()
+
+    def answer(_: Request) -> Response:
+        asyncio.run_coroutine_threadsafe(world.say(event_type), loop).result(timeout=5)
+        return Response('{"access_token": "a"}', content_type="application/json")
+
+    return answer
 
 
 def _monitor(httpserver: HTTPServer) -> dict[str, object]:

@@ -56,11 +56,11 @@ DYNAMIC_CONFIG = (
 
 
 @asynccontextmanager
-async def temporal_with_time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+async def temporal_with_time_skipping(*dynamic_config: str) -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server on which a workflow's own clock can be moved forward."""
     path = binary()
     assert path is not None
-    extra = [argument for value in DYNAMIC_CONFIG for argument in ("--dynamic-config-value", value)]
+    extra = [argument for value in (*DYNAMIC_CONFIG, *dynamic_config) for argument in ("--dynamic-config-value", value)]
     environment = await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(path),
         dev_server_extra_args=extra,
@@ -180,6 +180,11 @@ class World:
     async def timeline(self, incident: UUID) -> list[str]:
         rows = await self.pool.fetch("select kind from incident_timeline where incident_id = $1 order by id", incident)
         return [row["kind"] for row in rows]
+
+    async def timeline_texts(self) -> list[str]:
+        """All lines of all incidents, as they are stored."""
+        rows = await self.pool.fetch("select concat_ws(' ', kind, actor, details::text) as line from incident_timeline")
+        return [row["line"] for row in rows]
 
     async def told_of(self, incident: UUID, kind: str) -> list[dict[str, Any]]:
         """The details of all lines of one kind in the timeline."""

@@ -123,6 +123,8 @@ def _increasing(durations: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
 class CustomerRules(_Table):
     auto_send: bool
     reminders: Annotated[tuple[Duration, ...], AfterValidator(_increasing)]
+    min_between_mails: Duration = timedelta(minutes=15)
+    group_within: Duration = timedelta(seconds=15)
 
 
 class Monitoring(_Table):

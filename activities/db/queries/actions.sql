@@ -10,7 +10,8 @@ order by position, id
 
 -- name: told_before
 select count(*) as count,
-  coalesce(bool_or(status in ('pending', 'sending')
+  coalesce(bool_or(status = 'sending'
+    or (status = 'pending' and (attempts > 0 or details ? 'asked' or retry_at <= now()))  -- else it is held back
     or (status in ('sent', 'unknown') and created_at > now() - $4::interval)), false) as just_now
 from deliveries where incident_id = $1 and template = $2 and person_id = $3
 

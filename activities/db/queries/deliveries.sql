@@ -5,7 +5,7 @@ on conflict (delivery_key) do nothing
 returning delivery_key
 
 -- name: lock_for_claim
-select d.*, i.status as incident_status, d.lease_until < now() as lease_expired, d.retry_at > greatest(now(), $2) as too_early
+select d.*, i.status as incident_status, d.lease_until - now() as lease_left, d.retry_at > greatest(now(), $2) as too_early
 from deliveries d left join incidents i on i.id = d.incident_id
 where d.delivery_key = $1 for update of d
 
@@ -34,10 +34,11 @@ update deliveries set status = 'suppressed', error = $2
 where delivery_key = $1 and status in ('pending', 'sending') returning delivery_key
 
 -- name: due
-select delivery_key from deliveries
-where incident_id = $1 and (
-  (status = 'pending' and retry_at <= greatest(now(), $2)) or (status = 'sending' and lease_until <= greatest(now(), $2)))
-order by created_at limit 20
+select d.delivery_key from deliveries d join incidents i on i.id = d.incident_id
+where d.incident_id = $1 and not waits_for_relapse(d, i) and (
+  (d.status = 'pending' and d.retry_at <= greatest(now(), $2))
+  or (d.status = 'sending' and d.lease_until <= greatest(now(), $2)))
+order by d.created_at limit 20
 
 -- name: anchor
 select delivery_key, external_id, status, recipient from deliveries

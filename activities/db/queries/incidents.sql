@@ -5,10 +5,12 @@ select i.id as incident_id, i.number, i.customer_id, h.integration_type, i.kind,
   i.informed_kind is not distinct from i.kind as informed,
   i.hint_seq > i.checked_seq as recovery_hinted,
   i.recheck_at, i.last_seq, i.quiet_until, i.escalation_step, i.reminders_sent, i.announced_at is not null as announced, i.policy,
-  exists (select from deliveries d where d.incident_id = i.id and d.template = 'integration_disconnected_customer'
-          and d.status in ('sent', 'unknown')) as customer_mailed,
+  exists (select from deliveries d left join deliveries o on o.delivery_key = d.told_with
+          where d.incident_id = i.id and d.template = 'integration_disconnected_customer'
+          and coalesce(o.status, d.status) in ('sent', 'unknown')) as customer_mailed,
   (select min(case d.status when 'pending' then d.retry_at else d.lease_until end)
-   from deliveries d where d.incident_id = i.id and d.status in ('pending', 'sending')) as next_retry_at
+   from deliveries d where d.incident_id = i.id and d.status in ('pending', 'sending')
+     and not waits_for_relapse(d, i)) as next_retry_at
 from incidents i join integration_health h on h.id = i.integration_health_id where i.id = $1
 
 -- name: mark_confirmed
@@ -125,11 +127,16 @@ update incidents set severity = $2, assessed_kind = $3, assessed_at = coalesce(a
 where id = $1 and kind = $3 and assessed_kind is distinct from $3
 
 -- name: alerted
-update incidents set alerted_at = coalesce(alerted_at, greatest(now(), $2)), updated_at = now() where id = $1
+with locked as (select id from incidents where id = any($1) order by id for update)
+update incidents set alerted_at = coalesce(alerted_at, greatest(now(), $2)), updated_at = now()
+where id in (select id from locked)
 
 -- name: alerted_health
-update integration_health set alerted_at = now(), updated_at = now()
-where id = (select integration_health_id from incidents where id = $1)
+with locked as (
+  select id from integration_health
+  where id in (select integration_health_id from incidents where id = any($1)) order by id for update
+)
+update integration_health set alerted_at = now(), updated_at = now() where id in (select id from locked)
 
 -- name: acknowledge
 update incidents set acknowledged_at = now(), acknowledged_by = $2, updated_at = now() where id = $1
@@ -154,8 +161,11 @@ select i.id as incident_id, i.integration_health_id, i.number, i.kind, i.status,
   (select count(*) from incidents b where b.integration_health_id = h.id and b.number < i.number
       and b.resolution is distinct from 'not_confirmed' and b.resolution is distinct from 'false_alarm')
     as previous_count,
-  (select jsonb_build_object('status', d.status, 'name', p.name, 'sent_at', d.sent_at, 'opened_at', d.opened_at)
-    from deliveries d left join people p on p.id = d.person_id
+  (select jsonb_build_object('status', coalesce(o.status, d.status), 'name', p.name,
+      'sent_at', coalesce(o.sent_at, d.sent_at), 'opened_at', d.opened_at,
+      'held_until', case when d.status = 'pending' and d.attempts = 0 and d.retry_at > now() then d.retry_at end,
+      'others', (select count(*) from deliveries t where t.told_with = coalesce(d.told_with, d.delivery_key)))
+    from deliveries d left join deliveries o on o.delivery_key = d.told_with left join people p on p.id = d.person_id
     where d.incident_id = i.id and d.template = 'integration_disconnected_customer'
     order by d.created_at desc limit 1) as customer_mail
 from incidents i
@@ -182,10 +192,11 @@ select id, integration_health_id, number from incidents
 where announced_at is null and detected_at < now() - $1::interval and id > $2 order by id limit 1000
 
 -- name: mailed_contacts
-select distinct on (recipient) recipient, person_id from deliveries
-where incident_id = $1 and channel = 'email' and role = 'technical_contact'
-  and template in ('integration_disconnected_customer', 'integration_disconnected_reminder')
-  and status in ('sent', 'unknown')
+select distinct on (d.recipient) d.recipient, d.person_id
+from deliveries d left join deliveries o on o.delivery_key = d.told_with
+where d.incident_id = $1 and d.channel = 'email' and d.role = 'technical_contact'
+  and d.template in ('integration_disconnected_customer', 'integration_disconnected_reminder')
+  and coalesce(o.status, d.status) in ('sent', 'unknown')
 
 -- name: monitored
 select i.id, i.status, i.last_seq, i.hint_seq, i.hint_kind, i.confirmed_at, i.integration_health_id, i.number,

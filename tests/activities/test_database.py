@@ -1,0 +1,140 @@
+"""Migrations, statements, and what the tables themselves refuse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from activities.db import migrate as migrating
+from activities.db.migrate import Migration, MigrationError, migrate, migrations, pending
+from activities.db.pool import Pool, create_pool
+from activities.db.sql import queries
+from starter.embedded.postgres import PostgresServer
+from tests.activities.store import Store
+from tests.statements import names
+
+
+@pytest_asyncio.fixture
+async def empty(postgres_server: PostgresServer) -> AsyncIterator[Pool]:
+    """A database without any table."""
+    name = f"empty_{uuid4().hex[:8]}"
+    admin = await asyncpg.connect(postgres_server.url)
+    await admin.execute(f"create database {name}")
+    async with create_pool(postgres_server.database(name), size=20) as pool:
+        yield pool
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+async def test_several_starters_at_once(empty: Pool) -> None:
+    """Each migration is applied by exactly one of them, in order; all of them find the database up to date."""
+    done = await asyncio.gather(*(migrate(empty) for _ in range(8)))
+    assert sorted(name for names in done for name in names) == [m.name for m in migrations()]
+    assert await migrate(empty) == []
+    async with empty.acquire() as connection:
+        assert await pending(connection) == []
+
+
+async def test_a_changed_migration_is_refused(empty: Pool) -> None:
+    """What was applied must not differ from what is there: it is named, and nothing is applied."""
+    await migrate(empty)
+    await empty.execute("update schema_migrations set checksum = 'other' where version = 2")
+    with pytest.raises(MigrationError, match="0002_what_decides was changed after it was applied"):
+        await migrate(empty)
+
+
+async def test_a_failing_migration_leaves_nothing_behind(empty: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those before it stay; it is rolled back whole, and tried again by the next start."""
+    known = migrations()
+    broken = Migration(9999, "9999_broken", "create table half (id int); select 1 / 0")
+    monkeypatch.setattr(migrating, "migrations", lambda: [*known, broken])
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(empty)
+    assert await empty.fetchval("select to_regclass('half')") is None
+    assert await empty.fetchval("select count(*) from schema_migrations") == len(known)
+    mended = Migration(9999, "9999_broken", "create table half (id int)")
+    monkeypatch.setattr(migrating, "migrations", lambda: [*known, mended])
+    assert await migrate(empty) == ["9999_broken"]
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [m.version for m in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+async def test_every_statement_fits_the_schema(store: Store) -> None:
+    """PostgreSQL can plan each of them: no column or type is misspelt in a corner that is rarely run."""
+    async with store.pool.acquire() as connection:
+        for file, name in names():
+            try:
+                await connection.prepare(queries(file)[name])
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{file}.sql, {name}: {error}")
+
+
+async def test_the_tables_are_those_of_the_prd(store: Store) -> None:
+    """PRD-101 section 4.1, column by column."""
+    assert (
+        await _columns(store, "integration_health")
+        >= {
+            "id": "uuid",
+            "customer_id": "uuid",
+            "integration_type": "character varying(100)",
+            "integration_id": "text",
+            "status": "character varying(50)",
+            "last_successful_sync": "timestamp with time zone",
+            "last_failure_at": "timestamp with time zone",
+            "failure_count": "integer",
+            "failure_reason": "text",
+            "error_code": "text",
+            "is_critical": "boolean",
+            "alerted_at": "timestamp with time zone",
+            "resolved_at": "timestamp with time zone",
+            "created_at": "timestamp with time zone",
+            "updated_at": "timestamp with time zone",
+        }.items()
+    )
+    assert (
+        await _columns(store, "integration_events")
+        >= {
+            "id": "uuid",
+            "customer_id": "uuid",
+            "integration_type": "character varying(100)",
+            "event_type": "character varying(50)",
+            "error_details": "jsonb",
+            "created_at": "timestamp with time zone",
+        }.items()
+    )
+
+
+async def _columns(store: Store, table: str):  # type: ignore[no-untyped-def]
+    rows = await store.pool.fetch(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = $1::text::regclass and attnum > 0 and not attisdropped",
+        table,
+    )
+    return dict(map(tuple, rows)).items()
+
+
+async def test_at_most_one_open_incident(store: Store) -> None:
+    """The partial unique index, whatever a program does wrong."""
+    await store.fail()
+    again = (
+        "insert into incidents select (jsonb_populate_record(i,"
+        " jsonb_build_object('id', gen_random_uuid(), 'number', 2))).* from incidents i"
+    )
+    with pytest.raises(asyncpg.UniqueViolationError, match="one_open_incident_per_integration"):
+        await store.pool.execute(again)
+    await store.pool.execute("update incidents set status = 'closed'")
+    await store.pool.execute(again.replace("'number', 2", "'number', 2, 'status', 'open'"))
+
+
+@pytest.mark.parametrize("change", ["update incident_timeline set kind = 'x'", "delete from incident_timeline"])
+async def test_the_timeline_is_append_only(store: Store, change: str) -> None:
+    await store.fail()
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await store.pool.execute(change)
