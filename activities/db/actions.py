@@ -19,6 +19,7 @@ from activities.db.ledger import CUSTOMER, TECH_CALL, Intent, intend, intend_not
 from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
+from activities.db.together import ASKED
 from workflows.contracts import Bell, Resolution, Status
 from workflows.domain.policy import Policy, Severity
 
@@ -228,7 +229,9 @@ async def _mail(case: _Case, template: str, to: Recipient, *, at_most_every: tim
         return None
     # The first has the key that the workflow's own first mail would have, so that the two are one.
     ordinal = f"again{before['count']}" if before["count"] else ""
-    await intend(case.connection, Intent(case.id, "email", template, "technical_contact", address, contact, ordinal))
+    asked = {ASKED: True}
+    intent = Intent(case.id, "email", template, "technical_contact", address, contact, ordinal, asked)
+    await intend(case.connection, intent)
     return contact
 
 

@@ -142,7 +142,8 @@ async def _settle(
         return told
     along = await together.told_along(connection, claim)
     if told is Told.FAILED:
-        await together.standing(connection, [claim.incident_id, *along])
+        if claim.about is not None:
+            await together.standing(connection, [claim.about, *along])
         await fall_back(connection, claim, error)
     elif claim.template in FIRST_NOTICES:  # before the timeline: integration, then incident, as everywhere
         incidents = [claim.incident_id, *along]

@@ -28,11 +28,12 @@ from temporalio.worker import (
     Worker,
 )
 
+import worker
 from activities.db.ledger import Ledger
 from activities.db.pool import create_pool
 from activities.playbooks import load_catalogue
 from activities.policy import PolicySource
-from activities.probes.http import ProbeClient
+from activities.rendering import Renderer
 from activities.settings import Settings
 from activities.slack import SlackSender
 from starter.schedules import Keeper
@@ -89,8 +90,9 @@ async def live(identity: str, death: Death) -> None:
         os.environ["TEMPORAL_ADDRESS"], data_converter=pydantic_data_converter, identity=identity
     )
     assert settings.database_url
-    async with create_pool(settings.database_url) as pool, ProbeClient(allow_private=True) as probes:
-        objects = activities(settings, PolicySource(), pool, client, probes, Keeper(client))
+    async with create_pool(settings.database_url) as pool:
+        nothing_to_probe: Any = None
+        objects = activities(settings, PolicySource(), pool, client, nothing_to_probe, Keeper(client))
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,
@@ -109,8 +111,19 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
+def _warm_up() -> None:
+    """What each life would have to read and compile again."""
     load_catalogue()
+    render = Renderer(product_name="Acme", public_url="https://relink.example")
+    kinds = render._templates._shipped
+    for environment, folder in ((kinds.slack, "slack/"), (kinds.text, "email/"), (kinds.html, "email/")):
+        for name in environment.list_templates(filter_func=lambda name, folder=folder: name.startswith(folder)):
+            environment.get_template(name)
+    worker.Renderer = lambda **_: render  # type: ignore[assignment,misc]
+
+
+def main() -> None:
+    _warm_up()
     for line in sys.stdin:
         wanted = json.loads(line)
         child = os.fork()

@@ -37,6 +37,9 @@ _SERVERS = (Surface.REST_API, Surface.TOKEN_ENDPOINT, Surface.OIDC)  # where a 5
 # No customer can repair the servers of a provider that all of them share, or our way to it.
 _NOT_THEIRS = {Category.ENDPOINT_UNREACHABLE: WhoFixes.NOBODY, Category.TLS_INVALID: WhoFixes.PROVIDER}
 
+# What a failed delivery says of the server that it was meant for.
+_DELIVERY = {Category.WEBHOOK_REJECTED, Category.ENDPOINT_UNREACHABLE, Category.ENDPOINT_GONE, Category.TLS_INVALID}
+
 
 class Diagnosis(BaseModel):
     """A failure explained. Texts may contain `{product_name}`, to be filled with `str.replace` and then escaped."""
@@ -86,6 +89,8 @@ def diagnose(failure: Failure, catalogue: Catalogue) -> Diagnosis:
     verdict = _verdict(rule, catalogue)
     if playbook is not None and playbook.connected_by and _asks_any_user(rule, verdict, playbook):
         verdict = replace(verdict, who=playbook.connected_by)
+    if playbook is not None and playbook.receives and evidence.surface is Surface.WEBHOOK and verdict.category in _DELIVERY:
+        verdict = replace(verdict, who=playbook.receives)
     if playbook is not None and _is_beyond_them(rule, verdict, evidence.surface, playbook):
         verdict = Verdict(verdict.category, ConnectionState.TRANSIENT, _NOT_THEIRS[verdict.category], reconnect=False)
     words = explain(verdict, rule, failure.provider, playbook, catalogue)

@@ -180,6 +180,7 @@ class Playbook(_Strict):
     rank: int = 50  # and in this order
     surface: Surface | None = None  # assumed when a failure names none
     connected_by: WhoFixes | None = None  # who has to connect it again, where the generic rules would ask any user
+    receives: WhoFixes | None = None  # whose server its webhooks go to, where the generic rules assume the customer's
     code_prefix: str = ""  # a bare number is also read as a code with this prefix (AADSTS)
     places: Mapping[str, str] = {}
     impact: Lines = ()  # of a disconnection
