@@ -104,15 +104,16 @@ def probing(settings: Settings, policy: PolicySource, pool: Pool, client: Client
     """The activity objects of the probe queue."""
     catalogue = load_catalogue()
     connections = ConnectionStore(pool, _secret_box(settings))
+    prober = Prober(probes, catalogue)
     sweeper = Sweeper(
         ProbeStore(pool, EventStore(pool, lambda: policy.current, catalogue), catalogue),
         OutageStore(pool),
-        look=partial(connections.look, prober=Prober(probes, catalogue)),
+        look=partial(connections.look, prober=prober),
         egress=Egress(probes),
         rings=Ring(client, pool),
         policy=lambda: policy.current,
     )
-    return [Monitoring(pool, sweeper)]
+    return [Monitoring(pool, sweeper), Verification(IncidentStore(pool), connections, prober)]
 
 
 def _secret_box(settings: Settings) -> SecretBox:

@@ -101,7 +101,10 @@ class EmailSender:
     async def _of_several(self, claim: Claim, view: IncidentView, reader: Person, now: datetime) -> Mail:
         """One mail for all that broke at the same time, each with its fix and its own link."""
         views = [view, *[await self._views.load(incident) for incident in claim.along]]
-        linked = [(each, self._link(each, claim, now)) for each in views]
+        broken = [each for each in views if each.status == "open"] or [view]  # the rest may have ended since the claim
+        linked = [(each, self._link(each, claim, now)) for each in broken]
+        if len(linked) == 1:
+            return self._render.customer_mail(linked[0][0], contact=reader, now=now, reconnect_link=linked[0][1])
         return self._render.customer_mail_of_several(linked, contact=reader, now=now)
 
     def _link(self, view: IncidentView, claim: Claim, now: datetime) -> str | None:
@@ -119,17 +122,20 @@ class EmailSender:
                 stage = "data"
                 await client.data(message.as_bytes(policy=SMTP_POLICY.clone(max_line_length=998)))
                 stage = "done"
-                return await self._ledger.settle(claim, Told.SENT, now, external_id=message["Message-ID"])
         except aiosmtplib.SMTPResponseException as error:
             text = _without_addresses(f"{error.code} {error.message}")[:300]
             if error.code >= 500 and stage in {"recipient", "data"}:
                 return await self._ledger.settle(claim, Told.FAILED, now, error=text)
+            if stage == "done":
+                return await self._ledger.settle(claim, Told.SENT, now, external_id=message["Message-ID"])
             # Also our own login or sender refused: not this recipient's fault.
             return await self._later(claim, now, text, was_refused=stage == "data")
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             if stage == "data":
                 return await self._lost_in_data(claim, now, error)
-            return await self._later(claim, now, f"no mail server: {type(error).__name__}")
+            if stage != "done":  # a goodbye that fails after the 250 changes nothing
+                return await self._later(claim, now, f"no mail server: {type(error).__name__}")
+        return await self._ledger.settle(claim, Told.SENT, now, external_id=message["Message-ID"])
 
     async def _lost_in_data(self, claim: Claim, now: datetime, error: Exception) -> Told:
         """The reply to DATA was lost: it may have arrived. A first notice is sent once more, the rest is not."""
@@ -157,7 +163,9 @@ class EmailSender:
             case t if t == TECH_CALL:
                 booking = policy.people.booking_url
                 return self._render.tech_call_invitation(view, contact=reader, now=now, booking_url=booking)
-        kind = {ALERT: "csm_alert", ESCALATION: "escalation", ENGINEERING: "engineering_page", NOTE: "resolved"}
+        kind = {ALERT: "csm_alert", ESCALATION: "escalation", ENGINEERING: "engineering_page", NOTE: "csm_alert"}
+        if view.closed_at is not None:
+            kind[NOTE] = "resolved"
         status_url = self._links.status(view.integration_health_id, now)
         return self._render.slack_as_mail(
             kind[claim.template], view, now=now, reader=reader, status_url=status_url, role=claim.role

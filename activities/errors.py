@@ -17,6 +17,11 @@ def incident_unknown(incident: object) -> ApplicationError:
     return ApplicationError(f"no incident {incident}", type="UnknownIncident", non_retryable=True)
 
 
+def edit_later(delay: timedelta) -> ApplicationError:
+    """Slack does not take the edit now; it said when to come back, or we guess."""
+    return ApplicationError("Slack does not take the edit now", type="EditLater", next_retry_delay=delay)
+
+
 def look_again(detail: str, delay: timedelta) -> ApplicationError:
     """A check could not tell; look again after `delay`."""
     return ApplicationError(detail, type="CheckInconclusive", next_retry_delay=delay)

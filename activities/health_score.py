@@ -23,7 +23,7 @@ class HealthScores:
         """Lowers the score once if the integration is critical, whatever the severity; not after the incident ended."""
         async with self._pool.acquire() as connection, connection.transaction():
             health, row = await lock(connection, incident.incident_id)
-            adjustment = Policy.model_validate(row["policy"]).health_score.critical_adjustment
+            adjustment = Policy.stored(row["policy"]).health_score.critical_adjustment
             if row["closed_at"] is not None or not health["is_critical"] or adjustment == 0:
                 return
             reason = "Critical integration disconnected"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from temporalio import activity
 
-from activities.db.incidents import UnknownIncidentError
+from activities.db.incidents import UnknownIncidentError, lock
 from activities.db.ledger import (
     ALERT,
     CUSTOMER,
     ENGINEERING,
     ESCALATION,
-    NOTE,
     REMINDER,
     Claim,
     Intent,
@@ -23,12 +23,13 @@ from activities.db.ledger import (
     intend,
     intend_note,
 )
-from activities.db.pool import Connection, Pool
+from activities.db.pool import UNAVAILABLE, Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from activities.db.views import ViewLoader, person_for
 from activities.email import EmailSender
-from activities.errors import incident_unknown, lease_held
+from activities.errors import edit_later, incident_unknown, lease_held
+from activities.fallback import fallback
 from activities.slack import SlackSender
 from activities.views import IncidentView, Person
 from workflows.contracts import EscalateInput, IncidentAt, NoticeResult, RemindInput, Told
@@ -36,7 +37,8 @@ from workflows.domain.diagnosis import WhoFixes
 from workflows.domain.policy import Policy, Role, Severity
 
 _SQL = queries("incidents")
-_CSM_NOTES_BY_MAIL = {"resolved", "closed", "removed"}
+ATTEMPT = 9  # seconds for all that one attempt does; below an activity's start-to-close (12 s) and the lease (15 s)
+_GIVE_UP_AFTER = timedelta(hours=1)
 
 
 class Notices:
@@ -74,6 +76,7 @@ class Notices:
         due = at.due_reminders
         intent = _mail_intent(at.incident_id, view.contacts, REMINDER, number=due)
         async with self._pool.acquire() as connection, connection.transaction():
+            await lock(connection, at.incident_id)
             if await connection.execute(_SQL["mark_reminded"], at.incident_id, due) != "UPDATE 0":
                 await add_to_timeline(connection, at.incident_id, "reminder_due", reminder=due)
                 await _intend_or_hold(connection, at.incident_id, Role.TECHNICAL_CONTACT, intent)
@@ -94,6 +97,7 @@ class Notices:
         to = ladder[chosen if chosen is not None else -1].to
         kind = "escalated" if told else "escalation_skipped"
         async with self._pool.acquire() as connection, connection.transaction():
+            await lock(connection, step.incident_id)
             if await connection.execute(_SQL["mark_escalated"], step.incident_id, step.due_steps) != "UPDATE 0":
                 skipped = [s.to for i, s in enumerate(ladder) if i != chosen]
                 await add_to_timeline(connection, step.incident_id, kind, to=to, skipped=skipped)
@@ -104,7 +108,7 @@ class Notices:
 
     @activity.defn
     async def send_waiting(self, at: IncidentAt) -> NoticeResult:
-        """Sends what has been asked for or was put back, then brings the CSM's message up to date."""
+        """Sends what has been asked for or was put back."""
         told = Told.SUPPRESSED
         for key in await self._ledger.due(at.incident_id, at.now):
             told = await self._deliver(at, key)
@@ -112,8 +116,10 @@ class Notices:
 
     @activity.defn
     async def update_csm_message(self, at: IncidentAt) -> None:
-        """Edits the CSM's Slack message: the same layout, the state as it is now."""
-        await self._slack.refresh(at.incident_id, at.now)
+        """Edits the CSM's Slack message: the same layout, the state as it is now. Slack says when to try again."""
+        later = await self._slack.refresh(at.incident_id, at.now)
+        if later is not None:
+            raise edit_later(later)
 
     async def _load(self, incident: UUID) -> tuple[IncidentView, Policy]:
         try:
@@ -126,6 +132,7 @@ class Notices:
 
     async def _commit_and_deliver(self, at: IncidentAt, role: Role, intent: Intent | str) -> NoticeResult:
         async with self._pool.acquire() as connection, connection.transaction():
+            await lock(connection, at.incident_id)
             await _intend_or_hold(connection, at.incident_id, role, intent)
         return await self._deliver_if(at, intent)
 
@@ -154,12 +161,32 @@ class Notices:
         if not isinstance(claim, Claim):
             return claim
         view, policy = await self._load(at.incident_id)
-        claim = replace(claim, instead=_fallback(claim, view, policy))
-        sender = self._slack if claim.channel == "slack" else self._email
-        told = await sender.send(claim, at.now)
+        claim = replace(claim, instead=fallback(claim, view, policy))
+        told = await self._send(at, claim)
         if told in {Told.FAILED, Told.SUPPRESSED} and claim.instead is not None:
             return await self._deliver(at, claim.instead.key)
         return told
+
+    async def _send(self, at: IncidentAt, claim: Claim) -> Told:
+        """One bounded attempt. Whatever goes wrong in a way that its sender does not know puts the message back: one
+        message that can't be sent must not hold up what else there is to do about its incident."""
+        sender = self._slack if claim.channel == "slack" else self._email
+        try:
+            async with asyncio.timeout(ATTEMPT):
+                return await sender.send(claim, at.now)
+        except UNAVAILABLE as error:
+            if not isinstance(error, TimeoutError):
+                raise  # our own database: Temporal tries again
+            return await self._put_back(at, claim, f"no answer within {ATTEMPT} s")
+        except Exception as error:  # noqa: BLE001 - see above; the log has the whole of it
+            activity.logger.exception("a message could not be sent", extra={"delivery": claim.key})
+            return await self._put_back(at, claim, f"could not be sent: {type(error).__name__}")
+
+    async def _put_back(self, at: IncidentAt, claim: Claim, error: str) -> Told:
+        if at.now - claim.created_at > _GIVE_UP_AFTER:
+            return await self._ledger.settle(claim, Told.FAILED, at.now, error=error)
+        delay = timedelta(seconds=min(5 * 2 ** min(claim.attempts, 6), 300))
+        return await self._ledger.retry_later(claim, at.now, delay, error)
 
 
 def _mail_intent(incident: UUID, contacts: tuple[Person, ...], template: str, **details: int) -> Intent | str:
@@ -191,29 +218,4 @@ def _why_not_mail(view: IncidentView) -> str | None:
         return "there is nothing that the customer could do"
     if not view.auto_send:
         return "customer.auto_send is off: the CSM decides"
-    return None
-
-
-def _fallback(claim: Claim, view: IncidentView, policy: Policy) -> Intent | None:
-    """Slack falls back to email; a bounced contact to the next contact."""
-    if claim.channel == "slack":
-        person = person_for(claim.role, view, policy, claim.person_id)
-        if person is None or not person.email:
-            return None
-        if claim.template == NOTE and (view.alerted_at is None or claim.details["kind"] not in _CSM_NOTES_BY_MAIL):
-            return None  # who was told nothing needs no sequel
-        ordinal = claim.key.rsplit(f"{claim.template}/", 1)[-1]
-        return Intent(
-            claim.incident_id, "email", claim.template, claim.role, person.email, person.id, ordinal, claim.details
-        )
-    if claim.role == Role.TECHNICAL_CONTACT:
-        later = [c for c in view.contacts if c.email]
-        tried = next((i for i, c in enumerate(later) if c.id == claim.person_id), len(later))
-        if tried + 1 < len(later):
-            contact = later[tried + 1]
-            number = claim.details.get("number", "")
-            return Intent(
-                claim.incident_id, "email", claim.template, claim.role, contact.email or "", contact.id,
-                str(number), claim.details,
-            )  # fmt: skip
     return None

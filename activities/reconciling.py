@@ -40,10 +40,10 @@ class Reconciler:
         degraded = await self._events.open_long_degraded()
         unrung = [row["incident_id"] for row in await self._pool.fetch(_SQL["unrung"], _AGE)]
         to_ring = set(unrung) | degraded
-        await self._few_at_once(self._bells.incident(incident) for incident in to_ring)
         missing = await self._missing()
-        await self._few_at_once(self._bells.start(*incident) for incident in missing)
-        return ReconcileResult(bells_rung=len(to_ring), workflows_started=len(missing), degraded_opened=len(degraded))
+        started = await self._few_at_once(self._bells.start(*incident) for incident in missing)
+        rung = await self._few_at_once(self._bells.incident(incident) for incident in to_ring)
+        return ReconcileResult(bells_rung=rung, workflows_started=started, degraded_opened=len(degraded))
 
     async def _missing(self) -> list[tuple[UUID, UUID, int]]:
         """Unfinished incidents that no running workflow cares for."""
@@ -58,7 +58,8 @@ class Reconciler:
         running = await self._bells.running()
         return [i for i in unfinished if disconnection_workflow_id(i[1], i[2]) not in running]
 
-    async def _few_at_once(self, calls: Iterable[Awaitable[None]]) -> None:
+    async def _few_at_once(self, calls: Iterable[Awaitable[None]]) -> int:
+        """How many succeeded. One incident that can't be rung must not keep the others waiting."""
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def one(call: Awaitable[None]) -> None:
@@ -66,4 +67,8 @@ class Reconciler:
                 await call
                 activity.heartbeat()
 
-        await asyncio.gather(*(one(call) for call in calls))
+        done = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+        failed = [result for result in done if isinstance(result, BaseException)]
+        for error in failed[:10]:
+            activity.logger.error("could not ring; the next round tries again", exc_info=error)
+        return len(done) - len(failed)

@@ -66,6 +66,8 @@ class SlackSender:
             # An earlier attempt may have posted it and lost the answer, or died.
             posted = await self._find(self._client, claim, channel, thread) if claim.attempts > 1 else None
             if posted is None:
+                if not await self._ledger.hand_over(claim):
+                    return Told.PENDING  # this attempt took too long, and another one has the message now
                 posted = await self._post(self._client, claim, channel, thread, message)
         except NoAnchorError as error:
             return await self._ledger.suppress(claim, str(error))
@@ -77,14 +79,15 @@ class SlackSender:
             return await self._later(claim, now, f"Slack is unreachable: {type(error).__name__}", None)
         return await self._ledger.settle(claim, Told.SENT, now, external_id=f"{channel}:{posted}")
 
-    async def refresh(self, incident: UUID, now: datetime) -> None:
+    async def refresh(self, incident: UUID, now: datetime) -> timedelta | None:
         """Edits the CSM's message so that it says how things stand. Harmless when repeated.
 
-        Raises SlackApiError or a connection error; the caller's retries deal with them.
+        Returns when to try again if Slack does not take it now; None if it is done, or never will be (the message was
+        deleted, the channel archived).
         """
         anchor = await self._anchor(incident)
         if self._client is None or anchor is None or anchor["status"] != "sent":
-            return
+            return None
         channel, ts = anchor["external_id"].split(":")
         view = await self._views.load(incident)
         message = self._alert(view, now, view.csm or Person())
@@ -97,8 +100,11 @@ class SlackSender:
                 metadata=_metadata(anchor["delivery_key"]),
             )
         except SlackApiError as error:
-            if error.response.get("error") in _PASSING or error.response.status_code >= 429:
-                raise  # the rest (message deleted, channel archived) will not get better
+            if _passes(error.response):
+                return _retry_after(error.response) or timedelta(seconds=5)
+        except _UNREACHABLE:
+            return timedelta(seconds=5)
+        return None
 
     async def _compose(
         self, client: AsyncWebClient, claim: Claim, now: datetime
@@ -145,7 +151,7 @@ class SlackSender:
         try:
             found = await client.users_lookupByEmail(email=email)
         except SlackApiError as error:
-            if error.response.get("error") == "users_not_found":
+            if _code(error.response) == "users_not_found":
                 raise NoSlackUserError("no Slack user has this address") from None
             raise
         return str(found["user"]["id"])
@@ -186,17 +192,15 @@ class SlackSender:
                 return None
 
     async def _refused(self, claim: Claim, now: datetime, response: AsyncSlackResponse) -> Told:
-        error = str(response.get("error") or f"HTTP {response.status_code}")
-        if error in _PASSING or response.status_code == 429 or response.status_code >= 500:
-            return await self._later(claim, now, error, response.headers.get("Retry-After"))
-        return await self._ledger.settle(claim, Told.FAILED, now, error=error)
+        if _passes(response):
+            return await self._later(claim, now, _code(response), _retry_after(response))
+        return await self._ledger.settle(claim, Told.FAILED, now, error=_code(response))
 
-    async def _later(self, claim: Claim, now: datetime, error: str, retry_after: str | None) -> Told:
+    async def _later(self, claim: Claim, now: datetime, error: str, retry_after: timedelta | None) -> Told:
         if now - claim.created_at > GIVE_UP_AFTER:
             return await self._ledger.settle(claim, Told.FAILED, now, error=error)
-        backoff = _BACKOFF[min(claim.attempts, len(_BACKOFF)) - 1]
-        seconds = int(retry_after) if retry_after and retry_after.isdigit() else backoff
-        return await self._ledger.retry_later(claim, now, timedelta(seconds=seconds), error)
+        backoff = timedelta(seconds=_BACKOFF[min(claim.attempts, len(_BACKOFF)) - 1])
+        return await self._ledger.retry_later(claim, now, retry_after or backoff, error)
 
     async def _anchor(self, incident: UUID) -> asyncpg.Record | None:
         return await self._pool.fetchrow(queries("deliveries")["anchor"], incident)
@@ -204,6 +208,21 @@ class SlackSender:
 
 class NoAnchorError(Exception):
     """A reply has no message to stand below."""
+
+
+def _code(response: AsyncSlackResponse) -> str:
+    """Slack's error code; a proxy in between may have answered with no JSON at all."""
+    error = response.data.get("error") if isinstance(response.data, dict) else None
+    return str(error or f"HTTP {response.status_code}")
+
+
+def _passes(response: AsyncSlackResponse) -> bool:
+    return _code(response) in _PASSING or response.status_code == 429 or response.status_code >= 500
+
+
+def _retry_after(response: AsyncSlackResponse) -> timedelta | None:
+    seconds = {name.lower(): value for name, value in response.headers.items()}.get("retry-after", "")
+    return timedelta(seconds=int(seconds)) if str(seconds).isdigit() else None
 
 
 def _with_names(details: dict[str, Any], view: IncidentView, policy: Policy) -> dict[str, Any]:

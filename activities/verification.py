@@ -35,10 +35,10 @@ class Verification:
         may_look_again = activity.info().attempt < _FIRST_LOOKS
         if seen.check is Check.INCONCLUSIVE and may_look_again:
             raise look_again("the check could not tell", _LOOK_AGAIN)
-        if not await self._incidents.confirm(at.incident_id, seen.check, row["last_seq"]):
+        if not await self._incidents.confirm(at.incident_id, seen.check, row["last_failure_at"]):
             if may_look_again:
                 raise look_again("it failed again after the check began", timedelta(0))
-            await self._incidents.confirm(at.incident_id, Check.BROKEN, row["last_seq"])
+            await self._incidents.confirm(at.incident_id, Check.BROKEN, row["last_failure_at"])
         return CheckResult(check=seen.check)
 
     @activity.defn
@@ -75,7 +75,9 @@ class Verification:
 
 def _evidence(row: asyncpg.Record) -> Seen:
     """Without a monitor: a success later than the last failure, or a named person's word."""
-    later = row["last_success_at"] and (not row["last_failure_at"] or row["last_success_at"] > row["last_failure_at"])
-    if later or row["hint_kind"] == "person":
+    failed = row["last_failure_at"]
+    later = row["last_success_at"] and (not failed or row["last_success_at"] > failed)
+    vouched = row["hint_kind"] == "person" and row["hinted_at"] and (not failed or row["hinted_at"] > failed)
+    if later or vouched:
         return Seen(Check.REPORTED_WORKING, f"reported by {row['hint_kind']}")
     return Seen(Check.BROKEN, "no success since the last failure")

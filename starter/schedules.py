@@ -131,28 +131,43 @@ async def _ensure_namespace(client: Client) -> list[str]:
 
 
 async def _ensure_search_attributes(client: Client) -> tuple[tuple[str, ...], list[str]]:
+    """Those that may be used now, and the commands for those that the server would not let us add."""
     keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
     try:
-        known = await client.operator_service.list_search_attributes(
+        found = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)
         )
-        missing = [name for name in SEARCH_ATTRIBUTES if name not in known.custom_attributes]
-        if missing:
-            await client.operator_service.add_search_attributes(
-                AddSearchAttributesRequest(
-                    namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword)
-                )
-            )
-            # A server takes a moment to let new attributes be used; the next round finds them.
-            return tuple(name for name in SEARCH_ATTRIBUTES if name not in missing), []
+        known = dict(found.custom_attributes)
     except RPCError as error:
         if error.status not in _REFUSALS:
             raise
-        return (), [
-            f"tcld namespace search-attributes add --namespace {client.namespace} --sa {name}=Keyword"
-            for name in SEARCH_ATTRIBUTES
-        ]
-    return SEARCH_ATTRIBUTES, []
+        return (), [_add_command(client, name) for name in SEARCH_ATTRIBUTES]
+    # One of another type would fail every workflow that sets it: it is left off, and `doctor` shows it.
+    usable = tuple(name for name in SEARCH_ATTRIBUTES if known.get(name) == keyword)
+    commands = [_rename_command(client, name) for name in SEARCH_ATTRIBUTES if known.get(name, keyword) != keyword]
+    missing = [name for name in SEARCH_ATTRIBUTES if name not in known]
+    if not missing:
+        return usable, commands
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=dict.fromkeys(missing, keyword))
+        )
+    except RPCError as error:
+        if error.status not in _REFUSALS:
+            raise
+        commands += [_add_command(client, name) for name in missing]
+    return usable, commands  # what was added takes a moment until it can be used; the next round finds it
+
+
+def _add_command(client: Client, name: str) -> str:
+    return f"tcld namespace search-attributes add --namespace {client.namespace} --sa {name}=Keyword"
+
+
+def _rename_command(client: Client, name: str) -> str:
+    return (
+        f"tcld namespace search-attributes rename --namespace {client.namespace} --existing-name {name}"
+        f" --new-name {name}Old  # it is no Keyword"
+    )
 
 
 _REFUSALS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.UNAUTHENTICATED}
@@ -164,6 +179,22 @@ async def _ensure_schedule(client: Client, scheduled: _Scheduled) -> None:
         await client.create_schedule(scheduled.id, schedule)
     except ScheduleAlreadyRunningError:
         handle = client.get_schedule_handle(scheduled.id)
-        description = await handle.describe()
-        if description.schedule.spec.intervals != schedule.spec.intervals:
+        existing = (await handle.describe()).schedule
+        if _essence(existing) != _essence(schedule):
+            schedule.state = existing.state  # a schedule that an operator paused stays paused
             await handle.update(lambda _: ScheduleUpdate(schedule))
+
+
+def _essence(schedule: Schedule) -> tuple[object, ...]:
+    """What a new version may have changed."""
+    action = schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    policy = schedule.policy
+    return (
+        list(schedule.spec.intervals),
+        policy.overlap,
+        policy.catchup_window,
+        action.workflow,
+        action.task_queue,
+        action.execution_timeout,
+    )

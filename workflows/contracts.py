@@ -118,7 +118,6 @@ class Situation(IncidentRef):
     ack_expired_at: datetime | None
     snoozed_until: datetime | None
     unsnoozed_at: datetime | None
-    confirmed: bool
     informed: bool
     recovery_hinted: bool
     recheck_at: datetime | None
@@ -127,9 +126,9 @@ class Situation(IncidentRef):
     escalation_step: int
     reminders_sent: int
     customer_mailed: bool
-    announced: bool
     next_retry_at: datetime | None
 
+    can_be_checked: bool = False  # its monitor can be asked at any time
     search_attributes: tuple[str, ...] = ()  # those that the Temporal server knows; a missing one is left off
     hold: timedelta
     ladder: tuple[EscalationStep, ...]

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         Situation,
     )
     from workflows.domain.response import Due, News, due_reminders, due_steps, next_due
-    from workflows.options import DATABASE, EDIT, NOTIFY, PROBE, SITUATION, named
+    from workflows.options import DATABASE, EDIT, LAST_EDIT, NOTIFY, PROBE, SITUATION, named
 
 
 @workflow.defn
@@ -42,8 +42,9 @@ class IntegrationDisconnectionResponse:
         self._situation: Situation | None = None
 
     @workflow.run
-    async def run(self, incident: IncidentRef) -> ResponseResult:  # noqa: C901 - one case a piece of news
+    async def run(self, incident: IncidentRef) -> ResponseResult:
         del incident  # kept by __init__
+        await self._read_situation()
         await self._confirm_failure()
         while (news := await self._await_news()) is not News.IT_IS_OVER:
             match news:
@@ -63,8 +64,6 @@ class IntegrationDisconnectionResponse:
                     await self._end_snooze()
                 case News.REMINDER_DUE:
                     await self._remind_technical_contact()
-            if workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(self._incident)  # everything is in the rows, so nothing is carried over
         return await self._tell_that_it_is_over()
 
     async def _respond(self) -> None:
@@ -96,7 +95,7 @@ class IntegrationDisconnectionResponse:
         await self._update_csm_message()
 
     async def _tell_that_it_is_over(self) -> ResponseResult:
-        await self._update_csm_message()
+        await self._update_csm_message(LAST_EDIT)
         await workflow.execute_activity_method(
             Incidents.mark_announced, self._incident, **named(DATABASE, "Everybody knows that it is over")
         )
@@ -105,16 +104,21 @@ class IntegrationDisconnectionResponse:
     async def _await_news(self) -> News:
         """Reads where things stand; returns what is due, or waits for a bell or the next deadline and reads again."""
         while True:
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(self._incident)  # everything is in the rows, so nothing is carried over
             heard = self._bells
-            self._situation = await workflow.execute_local_activity_method(
-                Incidents.read_situation, self._incident, **SITUATION
-            )
+            await self._read_situation()
             self._show_in_search()
-            due = next_due(self._situation, workflow.now())
+            due = next_due(self._known, workflow.now())
             self._show_what_is_next(due)
             if due is not None and due.at <= workflow.now():
                 return due.news
             await self._wait_for_bell(heard, due)
+
+    async def _read_situation(self) -> None:
+        self._situation = await workflow.execute_local_activity_method(
+            Incidents.read_situation, self._incident, **SITUATION
+        )
 
     async def _wait_for_bell(self, heard: int, due: Due | None) -> None:
         try:
@@ -130,7 +134,7 @@ class IntegrationDisconnectionResponse:
 
     async def _confirm_failure(self) -> None:
         await workflow.execute_activity_method(
-            Verification.confirm_failure, self._at, **named(PROBE, "Is it really broken? Our own check")
+            Verification.confirm_failure, self._at, **named(self._looking, "Is it really broken? Our own check")
         )
 
     async def _assess_impact(self) -> None:
@@ -174,7 +178,7 @@ class IntegrationDisconnectionResponse:
 
     async def _verify_connection(self) -> Check:
         result = await workflow.execute_activity_method(
-            Verification.verify_connection, self._at, **named(PROBE, "Does the connection work again?")
+            Verification.verify_connection, self._at, **named(self._looking, "Does the connection work again?")
         )
         return result.check
 
@@ -207,10 +211,10 @@ class IntegrationDisconnectionResponse:
             Notices.remind_technical_contact, due, **named(NOTIFY, "Remind the technical contact")
         )
 
-    async def _update_csm_message(self) -> None:
+    async def _update_csm_message(self, options: workflow.ActivityConfig = EDIT) -> None:
         try:
             await workflow.execute_activity_method(
-                Notices.update_csm_message, self._at, **named(EDIT, "Bring the CSM's message up to date")
+                Notices.update_csm_message, self._at, **named(options, "Bring the CSM's message up to date")
             )
         except ActivityError:
             workflow.logger.warning("The CSM's message could not be edited; the next change will try again")
@@ -220,6 +224,11 @@ class IntegrationDisconnectionResponse:
     @property
     def _at(self) -> IncidentAt:
         return IncidentAt(incident_id=self._incident.incident_id, now=workflow.now())
+
+    @property
+    def _looking(self) -> workflow.ActivityConfig:
+        """Where there is something to ask, on the probes' queue; else only rows are read."""
+        return PROBE if self._known.can_be_checked else DATABASE
 
     @property
     def _known(self) -> Situation:

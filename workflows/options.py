@@ -7,6 +7,8 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
+from workflows.contracts import PROBE_TASK_QUEUE
+
 # Short, idempotent work on our own database. Retried until it is back.
 DATABASE = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=10),
@@ -27,9 +29,10 @@ NOTIFY = ActivityConfig(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
 )
 
-# Looking at a connection: a few requests of 8 s each at most.
+# Looking at a connection, on a queue of its own: slow providers never delay a notice.
 PROBE = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=60),
+    task_queue=PROBE_TASK_QUEUE,
+    start_to_close_timeout=timedelta(seconds=120),
     heartbeat_timeout=timedelta(seconds=8),  # a killed worker is noticed within this
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)),
 )
@@ -38,6 +41,13 @@ PROBE = ActivityConfig(
 EDIT = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=12),
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=4),
+)
+
+# No later edit makes up for the last one: a message that went on saying "disconnected" would be wrong for ever.
+LAST_EDIT = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=12),
+    schedule_to_close_timeout=timedelta(days=1),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5)),
 )
 
 

@@ -78,7 +78,7 @@ class _Case:
 
     @property
     def policy(self) -> Policy:
-        return Policy.model_validate(self.row["policy"])
+        return Policy.stored(self.row["policy"])
 
     async def record(self, kind: str, bell: Bell, **details: Any) -> None:
         await add_to_timeline(self.connection, self.id, kind, self.actor, **details)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -38,13 +36,10 @@ class EventStore:
 
         `only_customer` limits what the sender may name. Raises EventRefusedError.
         """
-        received_at = datetime.now(UTC)
         for attempt in range(5):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    return await Intake(connection, self._policy(), self._catalogue, received_at).take(
-                        events, only_customer
-                    )
+                    return await Intake(connection, self._policy(), self._catalogue).take(events, only_customer)
             except asyncpg.DeadlockDetectedError:
                 # Two arrays that register several new integrations in opposite order; the loser was rolled back whole.
                 if attempt == 4:
@@ -56,7 +51,7 @@ class EventStore:
     ) -> set[UUID]:
         """The same in a transaction of the caller's, who holds the locks of all integrations concerned; returns the
         incidents whose bell is to be rung. `known` are diagnoses by event id."""
-        intake = Intake(connection, self._policy(), self._catalogue, datetime.now(UTC), known)
+        intake = Intake(connection, self._policy(), self._catalogue, known)
         return (await intake.take(events, None))[1]
 
     async def open_long_degraded(self) -> set[UUID]:
@@ -70,13 +65,14 @@ class EventStore:
         return opened
 
     async def _open_degraded(self, connection: Connection, row: asyncpg.Record, policy: Policy) -> UUID:
-        details: dict[str, Any] = await connection.fetchval(_SQL["last_failure_of"], row["id"]) or {}
+        last = await connection.fetchrow(_SQL["last_failure_of"], row["id"])
         event = Event.model_validate(
             {
                 "customer_id": row["customer_id"],
                 "integration_type": row["integration_type"],
-                "event_type": "sync_error",
-                "error": details,
+                "event_type": last["event_type"] if last else "sync_error",
+                "new_status": last["new_status"] if last else None,
+                "error": last["error_details"] if last else None,
             }
         )
         incident = OpenIncident(

@@ -25,6 +25,15 @@ _RECHECK_AFTER = timedelta(minutes=1)
 _FAILING = {Check.BROKEN: HealthStatus.DISCONNECTED, Check.DEGRADED: HealthStatus.DEGRADED}
 
 
+_HELD_IN_VAIN = timedelta(hours=1)
+
+
+def _patience(since: datetime | None, now: datetime) -> timedelta:
+    """How long until the next look after one that could not tell: a quarter of the time waited, within bounds."""
+    waited = now - since if since else _RECHECK_AFTER
+    return min(max(waited / 4, _RECHECK_AFTER), timedelta(minutes=30))
+
+
 class UnknownIncidentError(LookupError):
     """There is no incident of this id."""
 
@@ -83,7 +92,7 @@ async def close(
 async def _give_score_back(connection: Connection, row: asyncpg.Record) -> int:
     """Returns the points given back."""
     charged = await connection.fetchrow(_SQL["charged"], row["id"])
-    restore = Policy.model_validate(row["policy"]).health_score.restore_on_resolution
+    restore = Policy.stored(row["policy"]).health_score.restore_on_resolution
     if charged is None or not restore or charged["given_back"] or charged["adjustment"] >= 0:
         return 0
     back = -charged["adjustment"]
@@ -112,10 +121,11 @@ class IncidentStore:
         row = await self._pool.fetchrow(_SQL["situation"], incident)
         if row is None:
             raise UnknownIncidentError(str(incident))
-        policy = Policy.model_validate(row["policy"])
+        policy = Policy.stored(row["policy"])
         ladder = policy.ladder(Severity(row["severity"]))
         return Situation(
-            **{key: value for key, value in row.items() if key != "policy"},
+            **{key: value for key, value in row.items() if key not in {"policy", "monitor"}},
+            can_be_checked=can_be_checked(row),
             hold=policy.notify.hold,
             ladder=ladder.steps,
             ack_timeout=ladder.ack_timeout,
@@ -123,8 +133,7 @@ class IncidentStore:
         )
 
     async def change(self, statement: str, incident: UUID, *arguments: Any, kind: str, **details: Any) -> bool:
-        """Runs one named statement; if it changed something, adds a line to the timeline and, for some kinds, to the
-        CSM's thread. False if it had been done before."""
+        """Runs one named statement; if it changed something, adds a line to the timeline. False if it had been done."""
         async with self._pool.acquire() as connection, connection.transaction():
             if await connection.execute(_SQL[statement], incident, *arguments) == "UPDATE 0":
                 return False
@@ -142,15 +151,17 @@ class IncidentStore:
         """Acknowledged and forgotten: escalation goes on, with the last step again if all were taken."""
         async with self._pool.acquire() as connection, connection.transaction():
             _, row = await lock(connection, incident)
-            steps = Policy.model_validate(row["policy"]).ladder(Severity(row["severity"])).steps
-            if await connection.execute(_SQL["mark_ack_expired"], incident, len(steps)) != "UPDATE 0":
+            ladder = Policy.stored(row["policy"]).ladder(Severity(row["severity"]))
+            steps = ladder.steps
+            marked = await connection.execute(_SQL["mark_ack_expired"], incident, len(steps), ladder.ack_timeout, now)
+            if marked != "UPDATE 0":
                 await add_to_timeline(connection, incident, "acknowledgement_expired")
                 await intend_note(connection, incident, "ack_expired", int(now.timestamp()))
 
-    async def confirm(self, incident: UUID, check: Check, seen_seq: int) -> bool:
+    async def confirm(self, incident: UUID, check: Check, seen_failure: datetime | None) -> bool:
         """Records what the first look showed: the incident is confirmed, or closed before anybody was told.
 
-        False if it would have closed over something that arrived since `seen_seq`.
+        False if it would have closed over a failure newer than `seen_failure`.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             health, row = await lock(connection, incident)
@@ -159,7 +170,7 @@ class IncidentStore:
             if check is not Check.WORKING:
                 await connection.execute(_SQL["mark_confirmed"], incident)
                 await add_to_timeline(connection, incident, "confirmed", check=check)
-            elif row["last_seq"] != seen_seq:
+            elif health["last_failure_at"] != seen_failure:
                 return False
             else:
                 await close(connection, health, row, Resolution.NOT_CONFIRMED)
@@ -179,6 +190,8 @@ class IncidentStore:
             if check in {Check.WORKING, Check.REPORTED_WORKING}:
                 if health["last_failure_at"] == seen_failure:
                     await _begin_recovery(connection, health, row, check, now)
+                else:
+                    await connection.execute(_SQL["recheck_later"], incident, now, _RECHECK_AFTER)
             elif check in _FAILING:
                 await connection.execute(_SQL["hint_checked"], incident, seen_hint)
                 await add_to_timeline(connection, incident, "check_failed", hint=row["hint_kind"], seen=detail)
@@ -187,7 +200,7 @@ class IncidentStore:
                         connection, incident, "check_failed", seen_hint, hint=row["hint_kind"], reason=detail
                     )
             else:
-                await connection.execute(_SQL["recheck_later"], incident, now, _RECHECK_AFTER)
+                await connection.execute(_SQL["recheck_later"], incident, now, _patience(row["hinted_at"], now))
                 await add_to_timeline(connection, incident, "check_inconclusive", seen=detail)
 
     async def record_hold(self, incident: UUID, check: Check, now: datetime, detail: str) -> None:
@@ -201,8 +214,10 @@ class IncidentStore:
                 await add_to_timeline(connection, incident, "check_failed", hint="quiet_window", seen=detail)
                 await reopen(connection, incident)
             elif check is Check.INCONCLUSIVE:
-                await connection.execute(_SQL["hold_longer"], incident, now, _RECHECK_AFTER)
+                await connection.execute(_SQL["hold_longer"], incident, now, _patience(row["recovering_since"], now))
                 await add_to_timeline(connection, incident, "check_inconclusive", seen=detail)
+                if now - row["recovering_since"] > row["quiet_window"] + _HELD_IN_VAIN:
+                    await reopen(connection, incident)  # nobody can tell any more: people must hear of it again
 
     async def close_recovered(self, incident: UUID, seen_seq: int) -> bool:
         """Compare-and-set: closes only what is still recovering and got nothing since `seen_seq`."""

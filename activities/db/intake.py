@@ -65,12 +65,11 @@ class Intake:
         connection: Connection,
         policy: Policy,
         catalogue: Catalogue,
-        received_at: datetime,
         known: Mapping[str, Diagnosis] = MappingProxyType({}),
     ) -> None:
         """`known` are diagnoses by event id, where the sender is a monitor that knows better than the classifier."""
         self._connection, self._policy = connection, policy
-        self._catalogue, self._received_at, self._known = catalogue, received_at, known
+        self._catalogue, self._known = catalogue, known
 
     async def take(self, events: Sequence[Event], only_customer: UUID | None) -> tuple[list[Outcome], set[UUID]]:
         customers = await self._customers(events)
@@ -153,10 +152,12 @@ class Intake:
 
     async def _judge(self, rows: list[Row], arr: dict[object, float]) -> set[UUID]:
         integrations = await self._lock(rows, arr)
+        # Under the locks and by the database's clock, as closing is: what waited for a close came after it.
+        received_at: datetime = await self._connection.fetchval("select clock_timestamp()")
         for row in rows:
             integration = integrations[_known(row.integration)]
             diagnosis = self._known.get(row.event_id) or diagnosis_of(row.event, self._catalogue)
-            row.observation = row.event.observe(diagnosis, self._received_at)
+            row.observation = row.event.observe(diagnosis, received_at)
             row.incident = integration.apply(row.event, row.observation, diagnosis, self._policy)
         for integration in integrations.values():
             await save(self._connection, integration, self._policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -50,13 +51,15 @@ class IntegrationStore:
     async def put(self, customer: UUID, type_: str, integration_id: str, wanted: IntegrationWrite) -> Stored:
         """Creates, replaces, adopts or revives one integration. Raises IntegrationRefusedError, and stores nothing."""
         while True:
-            async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(_SQL["lock_of_type"], customer, type_)
-                row, created = _choose(rows, integration_id), False
-                if row is None:
-                    row, created = await connection.fetchrow(_SQL["insert"], customer, type_, integration_id), True
-                if row is not None:  # else somebody registers the same one at this moment: look again
-                    return await self._replace(connection, row, integration_id, wanted, created=created)
+            # Where somebody registers the same one at this moment: look again.
+            with suppress(asyncpg.UniqueViolationError):
+                async with self._pool.acquire() as connection, connection.transaction():
+                    rows = await connection.fetch(_SQL["lock_of_type"], customer, type_)
+                    row, created = _choose(rows, integration_id), False
+                    if row is None:
+                        row, created = await connection.fetchrow(_SQL["insert"], customer, type_, integration_id), True
+                    if row is not None:
+                        return await self._replace(connection, row, integration_id, wanted, created=created)
 
     async def remove(self, customer: UUID, type_: str, integration_id: str) -> frozenset[UUID]:
         """Removes one integration and cancels its open incident; returns the incidents to be rung. Repeatable.

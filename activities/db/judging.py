@@ -52,6 +52,7 @@ class IntegrationUnderJudgement:
     last_successful_sync: datetime | None = None
     failure_reason: str | None = None
     error_code: str | None = None
+    counted: int = 0  # failures in a row as stored; more than the newest ones that were loaded, perhaps
     touched: bool = False
     bells: set[Bell] = field(default_factory=set)
 
@@ -64,6 +65,7 @@ class IntegrationUnderJudgement:
             is_critical=row["is_critical"],
             arr=arr,
             next_number=row["next_number"],
+            counted=max(row["failure_count"] or 0, len(failures)),
             incident=incident
             and OpenIncident(incident["id"], incident["number"], Kind(incident["kind"]), Status(incident["status"])),
             health=Health(
@@ -88,14 +90,17 @@ class IntegrationUnderJudgement:
         self.touched = True
         if observation.effect is Effect.SUCCESS:
             self.last_successful_sync = max(filter(None, (self.last_successful_sync, observation.occurred_at)))
+        self.counted = self.counted + verdict.failed if self.health.failures else 0
         if verdict.failed:
             self._note_failure(event, observation, diagnosis, policy, disconnects=verdict.disconnects)
         if self.incident is None:
             return None
-        self.incident.seen += 1
         if event.event_type is EventType.CUSTOMER_REPORTED:
             self.incident.customer_reported_at = observation.occurred_at
+        if verdict.failed:
+            self.incident.seen += 1
         if verdict.recovery_hinted and self.incident.status is Status.OPEN:
+            self.incident.seen += 1
             self.incident.hint = "event"
             self.bells.add(Bell.RECONNECTED)
         return self.incident.id
@@ -116,13 +121,14 @@ class IntegrationUnderJudgement:
             self._open()
         if self.incident is None:
             return
-        self.bells.add(Bell.FAILURE_RECURRED)
         self.incident.failures += 1
         self.incident.opened_at = self.health.failing_since
         if self.incident.status is Status.RECOVERING:
             self.incident.status, self.incident.relapsed = Status.OPEN, True
         if disconnects and (self.incident.kind is Kind.DEGRADED or self.incident.diagnosis is None):
             self._take_diagnosis(event, diagnosis, policy)
+        if self.incident.is_new or self.incident.worsened or self.incident.relapsed:
+            self.bells.add(Bell.FAILURE_RECURRED)  # a mere repeat is counted, and changes nothing that is done
 
     def _open(self) -> None:
         before = len(self.health.failures) - 1  # the failures in a row that led to this one

@@ -25,7 +25,7 @@ async def save(connection: Connection, integration: IntegrationUnderJudgement, p
         _SQL["save_health"],
         integration.id,
         integration.health.status,
-        len(integration.health.failures),
+        integration.counted,
         integration.health.failing_since,
         integration.health.degraded_since,
         integration.health.last_success_at,
@@ -40,7 +40,7 @@ async def save(connection: Connection, integration: IntegrationUnderJudgement, p
         return
     if incident.is_new:
         await insert_incident(connection, incident, integration.id, integration.customer_id, policy)
-    elif incident.seen:
+    elif incident.seen or incident.customer_reported_at:
         await _attach(connection, incident)
     await connection.executemany(_SQL["add_doorbell"], [(incident.id, bell) for bell in sorted(integration.bells)])
 

@@ -51,12 +51,17 @@ async def prepare(connection: Connection, row: asyncpg.Record, forbidden: str | 
     UNKNOWN: it is too late for it, but a copy may have arrived.
     """
     key, lead = row["delivery_key"], row["incident_id"]
+    too_early = row["status"] == "pending" and row["too_early"]
+    may_wait = not row["attempts"] and ASKED not in row["details"] and row["incident_status"] == "open"
+    if may_wait and not too_early and (told := await _held_back(connection, row, now)):
+        return told
+    # Only now: who came in between finds us when they claim, and takes us along.
     along = await connection.fetch(_SQL["along"], key)
     waiting = await connection.fetch(_SQL["waiting"], row["person_id"], key)
     stand = await standing(connection, [lead, *(r["incident_id"] for r in (*along, *waiting))])
-    too_early = row["status"] == "pending" and row["too_early"]
-    if row["handed_over"]:  # once more, as it was
-        return Told.UNKNOWN if stand[lead] != "open" else Told.PENDING if too_early else None
+    if row["handed_over"]:  # once more under the same Message-ID, if there is still somebody to tell
+        broken = "open" in (stand[lead], *(stand[r["incident_id"]] for r in along))
+        return Told.UNKNOWN if not broken else Told.PENDING if too_early else None
     if stand[lead] != "open":
         await _let_go(connection, along, stand)
         if forbidden is None:  # recovering: if it fails again, it is told; if it holds, it is over
@@ -66,16 +71,9 @@ async def prepare(connection: Connection, row: asyncpg.Record, forbidden: str | 
         return Told.SUPPRESSED
     if too_early:
         return Told.PENDING
-    if ASKED in row["details"]:
-        return None
-    if not row["attempts"]:
-        if (meanwhile := await connection.fetchval(_SQL["sent_by_hand"], key)) is not None:
-            await suppress(connection, lead, key, f"{BY_HAND}: delivery {meanwhile}")
-            return Told.SUPPRESSED
-        if await _has_to_wait(connection, row, now):
-            return Told.PENDING
-    await _let_go(connection, [r for r in along if stand[r["incident_id"]] != "open"], stand)
-    await _take_along(connection, row, [r for r in waiting if stand[r["incident_id"]] == "open"])
+    if ASKED not in row["details"]:
+        await _let_go(connection, [r for r in along if stand[r["incident_id"]] != "open"], stand)
+        await _take_along(connection, row, [r for r in waiting if stand[r["incident_id"]] == "open"])
     return None
 
 
@@ -111,11 +109,19 @@ async def _tell_csm(
     await fall_back(connection, replace(claim, key=key, about=incident, details={}, instead=instead), bounced)
 
 
+async def _held_back(connection: Connection, row: asyncpg.Record, now: datetime) -> Told | None:
+    key = row["delivery_key"]
+    if (meanwhile := await connection.fetchval(_SQL["sent_by_hand"], key)) is not None:
+        await suppress(connection, row["incident_id"], key, f"{BY_HAND}: delivery {meanwhile}")
+        return Told.SUPPRESSED
+    return Told.PENDING if await _has_to_wait(connection, row, now) else None
+
+
 async def _has_to_wait(connection: Connection, row: asyncpg.Record, now: datetime) -> bool:
     incident, key = row["incident_id"], row["delivery_key"]
     known = await connection.fetchrow(_SQL["rules"], incident, row["person_id"], key, now)
     assert known is not None  # the incident of a delivery
-    rules, at, rule = Policy.model_validate(known["policy"]).customer, known["at"], WRITTEN_TO
+    rules, at, rule = Policy.stored(known["policy"]).customer, known["at"], WRITTEN_TO
     until = known["last_mail"] + rules.min_between_mails if known["last_mail"] else at
     if until <= at:
         until, rule = row["created_at"] + rules.group_within, IN_COMPANY
@@ -135,7 +141,7 @@ async def _has_company(
 ) -> bool:
     """Whether another incident of this customer will come to its first mail in this time."""
     for other in await connection.fetch(_SQL["on_their_way"], customer, row["incident_id"]):
-        policy = Policy.model_validate(other["policy"])
+        policy = Policy.stored(other["policy"])
         due = other["detected_at"] + policy.notify.hold
         if policy.customer.auto_send and at - policy.customer.group_within <= due <= until:
             return True

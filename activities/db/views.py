@@ -36,7 +36,7 @@ class ViewLoader:
         row = await self._pool.fetchrow(queries("incidents")["view"], incident)
         if row is None:
             raise UnknownIncidentError(str(incident))
-        policy = Policy.model_validate(row["policy"])
+        policy = Policy.stored(row["policy"])
         people = _by_role(row["people"])
         fields = {name: value for name, value in row.items() if name in IncidentView.model_fields}
         fields |= {name: row["diagnosis"][name] for name in _WORDS}

@@ -11,7 +11,7 @@ from workflows.domain.diagnosis import Diagnosis, Failure
 from workflows.domain.webhook_budget import Deliveries
 
 # Events under this `source` are the monitor's own findings; they are never counted as deliveries of the product.
-MONITOR_SOURCE = "monitor"
+MONITOR_SOURCE = "relink.monitor"  # sources that begin so are ours; the API refuses them
 
 ExpiryKind: TypeAlias = Literal["refresh_token", "saml_certificate", "tls_certificate", "client_secret", "api_key"]
 

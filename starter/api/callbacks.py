@@ -116,5 +116,5 @@ async def post_reconnected(
 
 def _event(said: ReconnectedWrite, webhook_id: str | None) -> Event:
     sent = said.model_dump(exclude_none=True)
-    fixed = {"source": "callback", "event_type": "reconnected", "event_id": said.event_id or webhook_id}
+    fixed = {"source": "relink.callback", "event_type": "reconnected", "event_id": said.event_id or webhook_id}
     return validated(_EVENT, {**sent, **fixed})

@@ -16,6 +16,7 @@ from starter.api.problems import Problem, answers, refused
 from starter.api.resources import Use
 
 MOST_EVENTS = 1000
+_OURS = "relink."
 
 router = APIRouter(tags=["Events"])
 _CRM = {"customer_external_id": "techcorp", "integration_type": "salesforce", "integration_id": "crm-sync"}
@@ -56,6 +57,10 @@ async def post_events(request: Request, key: EventsKey, use: Use) -> Response:
         raise Problem(413, f"{len(value)} events; send at most {MOST_EVENTS:,} at once")
     is_array = isinstance(value, list)
     events = validated(_MANY, value) if is_array else [validated(_ONE, value)]
+    for index, event in enumerate(events):
+        if event.source.startswith(_OURS):
+            field = f"[{index}].source" if is_array else "source"
+            raise Problem.at(field, f"sources that begin with {_OURS!r} are Relink's own; choose another")
     try:
         outcomes, incidents = await use.events.take(events, only_customer=key.customer_id)
     except EventRefusedError as error:

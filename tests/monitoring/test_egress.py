@@ -34,7 +34,7 @@ async def test_our_own_failing_network_disturbs_nobody(scene: Scene) -> None:
         assert await scene.sweep() == 40
     assert await disturbed(scene) == (0, 0)
     assert await scene.count("integration_events") == 0
-    assert await scene.pool.fetchval("select sum(failures) from health_metrics") == 0
+    assert tuple(await scene.pool.fetchrow("select sum(probes), sum(failures) from health_metrics")) == (40, 0)
     assert await scene.count("(select from egress_outages where ended_at is null) o") == 1
     notices = await scene.pool.fetch("select channel, template, recipient, role, incident_id from deliveries")
     assert [tuple(n) for n in notices] == [("slack", "egress_outage", "C0ENG", "engineering", None)]

@@ -216,7 +216,7 @@ async def test_closed_by_hand_stays_quiet_until_it_works(scene: Scene) -> None:
     await scene.pool.execute("update incidents set status = 'closed', resolution = 'false_alarm', closed_at = now()")
     await scene.pool.execute("update integration_health set muted = true, last_closed_at = now()")
     await see(scene, REVOKED, REVOKED)
-    assert await scene.count("incidents") == 1
+    assert await scene.count("incidents") == await scene.count("integration_events") == 1
     await see(scene, WORKING)
     row = await scene.health(integration)
     assert (row["status"], row["muted"]) == ("healthy", False)

@@ -127,17 +127,20 @@ async def test_it_comes_back_by_itself(world: World) -> None:
     assert "it was reported as working" in resolved
 
 
-async def test_reconnected_event_is_evidence_without_a_monitor(world: World) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [{"event_type": "reconnected"}, {"event_type": "integration_status_changed", "new_status": "healthy"}],
+    ids=lambda fields: fields["event_type"],
+)
+async def test_other_evidence_without_a_monitor(world: World, fields: dict[str, str]) -> None:
     """So is a `reconnected` event, and `integration_status_changed` to healthy."""
     async with world.make_worker():
-        for event in ({"event_type": "reconnected"}, {"event_type": "integration_status_changed"}):
-            incident = await world.disconnect()
-            await world.until_timeline(incident, "informed")
-            more = {"new_status": "healthy"} if "status" in event["event_type"] else {}
-            await world.say(event["event_type"], **more)
-            await world.until_timeline(incident, "recovering")
-            await world.pass_time(incident, QUIET + timedelta(seconds=1))
-            assert (await world.result(incident))["resolution"] == "reported"
+        incident = await world.disconnect()
+        await world.until_timeline(incident, "informed")
+        await world.say(**fields)
+        await world.until_timeline(incident, "recovering")
+        await world.pass_time(incident, QUIET + timedelta(seconds=1))
+        assert (await world.result(incident))["resolution"] == "reported"
 
 
 @pytest.mark.history

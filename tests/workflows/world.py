@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,6 @@ from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.db.actions import Actions
 from activities.db.events import EventStore, Outcome
@@ -36,7 +35,7 @@ from starter.embedded.slack import SlackServer, slack
 from starter.embedded.temporal import binary
 from starter.ring import Ring
 from starter.schedules import SCHEDULED, Keeper
-from worker import activities, make_worker
+from worker import activities, make_probe_worker, make_worker, probing
 from workflows.contracts import Bell, Resolution, disconnection_workflow_id
 from workflows.domain.policy import Policy
 
@@ -100,7 +99,7 @@ class World:
     integrations: IntegrationStore
     ring: Ring
     keeper: Keeper
-    make_worker: Callable[[], Worker]
+    make_worker: Callable[[], AbstractAsyncContextManager[None]]
     objects: Callable[[], list[object]]
 
     def set_policy(self, **tables: Any) -> None:
@@ -166,7 +165,7 @@ class World:
         )
 
     async def until_delivery(
-        self, incident: UUID, template: str, channel: str, status: str, *, within: float = 15
+        self, incident: UUID, template: str, channel: str, status: str, *, within: float = 30
     ) -> asyncpg.Record:
         """Waits until the first delivery of this kind has this status."""
 
@@ -229,7 +228,7 @@ class World:
         row = await self.row(incident)
         await self.ring.start(incident, row["integration_health_id"], row["number"], bell)
 
-    async def until(self, seen: Callable[[], Awaitable[Any]], *, within: float = 15) -> Any:
+    async def until(self, seen: Callable[[], Awaitable[Any]], *, within: float = 30) -> Any:
         """Waits for a condition that is observed; fails with its last value."""
         end = asyncio.get_running_loop().time() + within
         while True:
@@ -238,14 +237,14 @@ class World:
             assert asyncio.get_running_loop().time() < end, f"not seen within {within} s: {found!r}"
             await asyncio.sleep(0.02)
 
-    async def until_timeline(self, incident: UUID, kind: str, times: int = 1, *, within: float = 15) -> None:
+    async def until_timeline(self, incident: UUID, kind: str, times: int = 1, *, within: float = 30) -> None:
         """Waits until the incident's timeline has this line so many times."""
         end = asyncio.get_running_loop().time() + within
         while (lines := await self.timeline(incident)).count(kind) < times:
             assert asyncio.get_running_loop().time() < end, f"no {kind} x {times} within {within} s in {lines}"
             await asyncio.sleep(0.02)
 
-    async def until_waiting(self, incident: UUID, *, within: float = 15) -> None:
+    async def until_waiting(self, incident: UUID, *, within: float = 30) -> None:
         """Waits until the workflow has nothing to do but to wait."""
         handle = await self.handle(incident)
 
@@ -261,7 +260,7 @@ class World:
         skipper = self.environment
         await skipper.fast_forward(await self.handle(incident), duration)  # type: ignore[attr-defined]
 
-    async def result(self, incident: UUID, *, within: float = 20) -> Any:
+    async def result(self, incident: UUID, *, within: float = 40) -> Any:
         return await asyncio.wait_for((await self.handle(incident)).result(), within)
 
     async def histories(self) -> list[WorkflowHistory]:
@@ -373,6 +372,12 @@ async def world_in(
     def objects() -> list[object]:
         return activities(made.settings, policy, pool, client, around.probes, made.keeper)
 
+    @asynccontextmanager
+    async def workers() -> AsyncIterator[None]:
+        probes = probing(made.settings, policy, pool, client, around.probes)
+        async with make_worker(client, objects()), make_probe_worker(client, probes):
+            yield
+
     made = World(
         database=await pool.fetchval(DATABASE_URL),
         pool=pool,
@@ -387,7 +392,7 @@ async def world_in(
         integrations=IntegrationStore(pool, SecretBox(ENCRYPTION_KEYS)),
         ring=Ring(client, pool),
         keeper=around.keeper,
-        make_worker=lambda: make_worker(client, objects()),
+        make_worker=workers,
         objects=objects,
     )
     try:

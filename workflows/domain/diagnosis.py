@@ -8,8 +8,9 @@ Rules are asked in four rounds, and the first that holds decides:
 3. the provider's fallbacks: what a vague code or a bare status usually means there
 4. the generic fallbacks
 
-What nobody has seen is `unknown`, and asks nobody to do anything yet. A server that is down, or says "temporarily", is
-not believed when only its words speak of a dead connection: a passing disturbance must send no customer to work.
+What nobody has seen is `unknown`, and asks nobody to do anything yet. A call that was cut off, or a server that is down
+or says "temporarily", is not believed when only its words speak of a dead connection: a passing disturbance must send
+no customer to work.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _CONFIDENCE = (0.95, 0.85, 0.75, 0.6)
 _UNKNOWN_CONFIDENCE = 0.2
 
 _PASSING = tuple(map(compile_phrase, ("temporarily", "temporary", "(try|retry) (again )?later", "under maintenance")))
+_INTERRUPTED = tuple(
+    map(compile_phrase, ("timed out", "timeout", "econnreset", "eai_again", "socket hang up", "connection reset"))
+)
 _SERVERS = (Surface.REST_API, Surface.TOKEN_ENDPOINT, Surface.OIDC)  # where a 5xx speaks of the provider, not of us
 
 # No customer can repair the servers of a provider that all of them share, or our way to it.
@@ -89,7 +93,7 @@ def diagnose(failure: Failure, catalogue: Catalogue) -> Diagnosis:
     verdict = _verdict(rule, catalogue)
     if playbook is not None and playbook.connected_by and _asks_any_user(rule, verdict, playbook):
         verdict = replace(verdict, who=playbook.connected_by)
-    if playbook is not None and playbook.receives and evidence.surface is Surface.WEBHOOK and verdict.category in _DELIVERY:
+    if playbook is not None and playbook.receives and _is_delivery(verdict, evidence.surface):
         verdict = replace(verdict, who=playbook.receives)
     if playbook is not None and _is_beyond_them(rule, verdict, evidence.surface, playbook):
         verdict = Verdict(verdict.category, ConnectionState.TRANSIENT, _NOT_THEIRS[verdict.category], reconnect=False)
@@ -132,7 +136,9 @@ def _first_match(evidence: Evidence, playbook: Playbook | None, catalogue: Catal
 
 def _is_passing(evidence: Evidence) -> bool:
     down = evidence.surface in _SERVERS and evidence.status is not None and evidence.status >= 500
-    return down or any(phrase.found_in(evidence.text) for phrase in _PASSING)
+    # Who gave up a webhook names the timeouts that made them do it.
+    words = _PASSING if evidence.surface is Surface.WEBHOOK else _PASSING + _INTERRUPTED
+    return down or any(phrase.found_in(evidence.text) for phrase in words)
 
 
 def _is_hearsay(rule: Rule, catalogue: Catalogue) -> bool:
@@ -169,6 +175,10 @@ def _asks_any_user(rule: Rule | None, verdict: Verdict, playbook: Playbook) -> b
     set_up = verdict.category in (Category.CREDENTIALS_INVALID, Category.TOKEN_REVOKED)
     shared = set_up or verdict.state is ConnectionState.DEGRADED
     return shared and verdict.reconnect and not own and verdict.who is WhoFixes.CUSTOMER_USER
+
+
+def _is_delivery(verdict: Verdict, surface: Surface) -> bool:
+    return surface is Surface.WEBHOOK and verdict.category in _DELIVERY
 
 
 def _is_beyond_them(rule: Rule | None, verdict: Verdict, surface: Surface, playbook: Playbook) -> bool:

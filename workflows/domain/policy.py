@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -186,6 +186,12 @@ class Policy(_Table):
     chronic: Chronic
     metrics: Metrics = Metrics()
     expiry: Expiry = Expiry()
+
+    @classmethod
+    def stored(cls, snapshot: dict[str, Any]) -> Policy:
+        """The policy that an incident started with. Keys of a later version are passed over, so that a rollback does
+        not freeze what is open; a key that is new needs a default here, for snapshots that lack it."""
+        return cls.model_validate(snapshot, extra="ignore")
 
     def ladder(self, severity: Severity) -> Ladder:
         """The escalation ladder of this severity."""

@@ -12,3 +12,9 @@ create function waits_for_relapse(d deliveries, i incidents) returns boolean lan
     and d.template = 'integration_disconnected_customer' and d.handed_over = 0
     and not exists (select from deliveries o where o.told_with = d.delivery_key and o.status = 'suppressed')
 $$;
+
+-- And one that was held back when its incident ended is settled at once: nothing else is to wait for it.
+create function is_moot(d deliveries, i incidents) returns boolean language sql immutable as $$
+  select i.status in ('closed', 'cancelled') and d.status = 'pending' and d.channel = 'email'
+    and d.template = 'integration_disconnected_customer'
+$$;

@@ -36,7 +36,7 @@ where delivery_key = $1 and status in ('pending', 'sending') returning delivery_
 -- name: due
 select d.delivery_key from deliveries d join incidents i on i.id = d.incident_id
 where d.incident_id = $1 and not waits_for_relapse(d, i) and (
-  (d.status = 'pending' and d.retry_at <= greatest(now(), $2))
+  (d.status = 'pending' and (d.retry_at <= greatest(now(), $2) or is_moot(d, i)))
   or (d.status = 'sending' and d.lease_until <= greatest(now(), $2)))
 order by d.created_at limit 20
 

@@ -31,7 +31,7 @@ on conflict on constraint integration_identity do nothing
 
 -- name: lock_integrations
 select id, customer_id, integration_type, status, last_success_at, last_closed_at, failing_since,
-       is_critical, muted, removed_at, next_number, monitor
+       is_critical, muted, removed_at, next_number, monitor, failure_count
 from integration_health where id = any($1) order by id for update
 
 -- name: lock_open_incidents
@@ -72,11 +72,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 update incidents set
   last_seq = last_seq + $2, occurrences = occurrences + $3, opened_at = least(opened_at, $4),
   hint_seq = case when $5::text is null then hint_seq else last_seq + $2 end, hint_kind = coalesce($5, hint_kind),
+  hinted_at = case when $5::text is null then hinted_at else now() end,
+  recheck_at = case when $5::text is null then recheck_at end,
   customer_reported_at = least(customer_reported_at, $6), updated_at = now()
 where id = $1
 
 -- name: worsen
-update incidents set kind = 'disconnected', worsened_at = now(), severity = $2, category = $3, who_fixes = $4, diagnosis = $5,
+update incidents set kind = 'disconnected', worsened_at = now(), escalation_step = 0, snoozed_until = unsnoozed_at,
+  ack_expired_at = acknowledged_at, severity = $2, category = $3, who_fixes = $4, diagnosis = $5,
   failure_reason = $6, error_code = $7, updated_at = now()
 where id = $1
 
@@ -95,7 +98,7 @@ order by h.id limit 100
 for update of h skip locked
 
 -- name: last_failure_of
-select error_details from integration_events
+select event_type, new_status, error_details from integration_events
 where integration_health_id = $1 and effect = 'failure' order by occurred_at desc, seq desc limit 1
 
 -- name: took_number

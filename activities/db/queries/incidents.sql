@@ -1,14 +1,14 @@
 -- name: situation
 select i.id as incident_id, i.number, i.customer_id, h.integration_type, i.kind, i.status, i.severity, i.resolution,
   i.detected_at, i.alerted_at, i.worsened_at, i.acknowledged_at, i.ack_expired_at, i.snoozed_until, i.unsnoozed_at,
-  i.confirmed_at is not null as confirmed,
   i.informed_kind is not distinct from i.kind as informed,
   i.hint_seq > i.checked_seq as recovery_hinted,
-  i.recheck_at, i.last_seq, i.quiet_until, i.escalation_step, i.reminders_sent, i.announced_at is not null as announced, i.policy,
+  i.recheck_at, i.last_seq, i.quiet_until, i.escalation_step, i.reminders_sent, i.policy,
+  h.monitor,
   exists (select from deliveries d left join deliveries o on o.delivery_key = d.told_with
           where d.incident_id = i.id and d.template = 'integration_disconnected_customer'
           and coalesce(o.status, d.status) in ('sent', 'unknown')) as customer_mailed,
-  (select min(case d.status when 'pending' then d.retry_at else d.lease_until end)
+  (select min(case when is_moot(d, i) then d.created_at when d.status = 'pending' then d.retry_at else d.lease_until end)
    from deliveries d where d.incident_id = i.id and d.status in ('pending', 'sending')
      and not waits_for_relapse(d, i)) as next_retry_at
 from incidents i join integration_health h on h.id = i.integration_health_id where i.id = $1
@@ -30,12 +30,15 @@ where id = $1 and snoozed_until is distinct from unsnoozed_at and snoozed_until 
 update incidents set ack_expired_at = acknowledged_at, updated_at = now(),
   escalation_step = greatest(least(escalation_step, $2 - 1), 0)
 where id = $1 and acknowledged_at is distinct from ack_expired_at and status = 'open'
+  and acknowledged_at + $3::interval <= greatest(now(), $4)
 
 -- name: mark_escalated
-update incidents set escalation_step = $2, updated_at = now() where id = $1 and escalation_step < $2 and status = 'open'
+update incidents set escalation_step = $2, updated_at = now() where id = $1 and escalation_step < $2 and status = 'open' and hint_seq <= checked_seq
+  and acknowledged_at is not distinct from ack_expired_at and snoozed_until is not distinct from unsnoozed_at
 
 -- name: mark_reminded
-update incidents set reminders_sent = $2, updated_at = now() where id = $1 and reminders_sent < $2 and status = 'open'
+update incidents set reminders_sent = $2, updated_at = now() where id = $1 and reminders_sent < $2 and status = 'open' and hint_seq <= checked_seq
+  and snoozed_until is not distinct from unsnoozed_at
 
 -- name: lock
 select h.id as integration_health_id, h.customer_id, h.is_critical, h.monitor, h.last_success_at, h.last_failure_at,
@@ -46,7 +49,7 @@ from incidents i join integration_health h on h.id = i.integration_health_id whe
 select * from incidents where id = $1 for update
 
 -- name: begin_recovery
-update incidents set status = 'recovering', recovering_since = now(), quiet_until = $2::timestamptz + quiet_window,
+update incidents set status = 'recovering', recovering_since = now(), quiet_until = greatest(now(), $2) + quiet_window,
   evidence = $3, checked_seq = hint_seq, recheck_at = null, updated_at = now()
 where id = $1 and status = 'open'
 returning quiet_until
@@ -61,7 +64,8 @@ update incidents set quiet_until = greatest(now(), $2) + $3, updated_at = now() 
 update incidents set checked_seq = greatest(checked_seq, $2), recheck_at = null, updated_at = now() where id = $1
 
 -- name: hint
-update incidents set last_seq = last_seq + 1, hint_seq = last_seq + 1, hint_kind = $2, updated_at = now()
+update incidents set last_seq = last_seq + 1, hint_seq = last_seq + 1, hint_kind = $2, hinted_at = now(),
+  recheck_at = null, updated_at = now()
 where id = $1 and status in ('open', 'recovering')
 
 -- name: reopen
@@ -199,7 +203,7 @@ where d.incident_id = $1 and d.channel = 'email' and d.role = 'technical_contact
   and coalesce(o.status, d.status) in ('sent', 'unknown')
 
 -- name: monitored
-select i.id, i.status, i.last_seq, i.hint_seq, i.hint_kind, i.confirmed_at, i.integration_health_id, i.number,
+select i.id, i.status, i.last_seq, i.hint_seq, i.hint_kind, i.hinted_at, i.confirmed_at, i.integration_health_id, i.number,
   h.monitor, h.monitor_secrets, h.last_success_at, h.last_failure_at, h.customer_id
 from incidents i join integration_health h on h.id = i.integration_health_id where i.id = $1
 
