@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from activities.calls import Attendee, Proposal, attach, invitation
 from activities.db.ledger import (
     ALERT,
     ALL_CLEAR,
@@ -96,7 +97,29 @@ class EmailSender:
         view, policy = await self._views.load_with_policy(claim.incident_id)
         reader = person_for(claim.role, view, policy, claim.person_id) or Person(email=claim.recipient)
         mail = await self._of_several(claim, view, reader, now) if claim.along else None
-        return self._mime(claim, view.csm, reader, mail or self._mail(claim, view, policy, reader, now))
+        message = self._mime(claim, view.csm, reader, mail or self._mail(claim, view, policy, reader, now))
+        proposal = Proposal.load(claim.details) if claim.template == TECH_CALL else None
+        if proposal and len(proposal.times) == 1:
+            attach(message, self._invitation(claim, proposal, view.csm, reader, message))
+        return message
+
+    def _invitation(
+        self, claim: Claim, proposal: Proposal, csm: Person | None, reader: Person, message: EmailMessage
+    ) -> str:
+        """For one proposed time. Whoever accepts it answers the CSM."""
+        own = parseaddr(self._sender)
+        text = message.get_body(("plain",))
+        return invitation(
+            uid=str(message["Message-ID"]).strip("<>"),
+            stamped=claim.created_at,
+            starts=proposal.times[0],
+            minutes=proposal.minutes,
+            summary=str(message["Subject"]),
+            description=text.get_content() if text else "",
+            organizer=Attendee(csm.name, csm.email) if csm and csm.email else Attendee(*own),
+            attendee=Attendee(reader.name, claim.recipient),
+            sent_by=own[1],
+        )
 
     async def _of_several(self, claim: Claim, view: IncidentView, reader: Person, now: datetime) -> Mail:
         """One mail for all that broke at the same time, each with its fix and its own link."""
@@ -123,7 +146,7 @@ class EmailSender:
                 await client.data(message.as_bytes(policy=SMTP_POLICY.clone(max_line_length=998)))
                 stage = "done"
         except aiosmtplib.SMTPResponseException as error:
-            text = _without_addresses(f"{error.code} {error.message}")[:300]
+            text = without_addresses(f"{error.code} {error.message}")[:300]
             if error.code >= 500 and stage in {"recipient", "data"}:
                 return await self._ledger.settle(claim, Told.FAILED, now, error=text)
             if stage == "done":
@@ -161,8 +184,10 @@ class EmailSender:
             case t if t == ALL_CLEAR:
                 return self._render.customer_all_clear(view, contact=reader, now=now)
             case t if t == TECH_CALL:
-                booking = policy.people.booking_url
-                return self._render.tech_call_invitation(view, contact=reader, now=now, booking_url=booking)
+                booking, when = policy.people.booking_url, Proposal.load(claim.details)
+                return self._render.tech_call_invitation(
+                    view, contact=reader, now=now, booking_url=booking, proposal=when
+                )
         kind = {ALERT: "csm_alert", ESCALATION: "escalation", ENGINEERING: "engineering_page", NOTE: "csm_alert"}
         if view.closed_at is not None:
             kind[NOTE] = "resolved"
@@ -192,7 +217,7 @@ def _copies(claim: Claim) -> int:
     return 2 if claim.template in FIRST_NOTICES else 1
 
 
-def _without_addresses(text: str) -> str:
+def without_addresses(text: str) -> str:
     """Mail servers repeat the recipient; the timeline holds no addresses."""
     return re.sub(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+", "(address)", text)
 

@@ -17,8 +17,8 @@ def incident_unknown(incident: object) -> ApplicationError:
     return ApplicationError(f"no incident {incident}", type="UnknownIncident", non_retryable=True)
 
 
-def edit_later(delay: timedelta) -> ApplicationError:
-    """Slack does not take the edit now; it said when to come back, or we guess."""
+def edit_later(delay: timedelta | None) -> ApplicationError:
+    """Slack does not take the edit now; it said when to come back, or nothing."""
     return ApplicationError("Slack does not take the edit now", type="EditLater", next_retry_delay=delay)
 
 

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from workflows.domain.diagnosis import Catalogue, Category, ConnectionState, Diagnosis, Failure, Surface, diagnose
 from workflows.domain.status import Effect, HealthStatus, Observation, Weight
 
+GONE_WITHOUT_CAUSE = "disconnected_without_cause"  # our own code; the generic playbook has its words
 CLOCK_LEEWAY = timedelta(minutes=5)
 _OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 _STORED_CHARACTERS = 4_000
@@ -192,10 +193,10 @@ class Event(BaseModel):
 
 
 def diagnosis_of(event: Event, catalogue: Catalogue) -> Diagnosis:
-    """What an event's error means. Where its sender only says that the connection is gone, that is a refused grant:
-    the one cause that leaves nothing more to say, and reconnecting is what its owner can do."""
+    """What an event's error means. Where its sender only says that the connection is gone, no cause is made up: what
+    its owner can do is reconnect it."""
     found = diagnose(event.failure, catalogue)
     says_gone = event.event_type is EventType.AUTH_FAILURE or event.new_status is HealthStatus.DISCONNECTED
     if says_gone and found.category is Category.UNKNOWN:
-        return diagnose(event.failure.model_copy(update={"surface": Surface.TOKEN_ENDPOINT}), catalogue)
+        return diagnose(event.failure.model_copy(update={"error_code": GONE_WITHOUT_CAUSE}), catalogue)
     return found

@@ -30,7 +30,7 @@ from activities.db.views import ViewLoader, person_for
 from activities.email import EmailSender
 from activities.errors import edit_later, incident_unknown, lease_held
 from activities.fallback import fallback
-from activities.slack import SlackSender
+from activities.slack import NotNowError, SlackSender
 from activities.views import IncidentView, Person
 from workflows.contracts import EscalateInput, IncidentAt, NoticeResult, RemindInput, Told
 from workflows.domain.diagnosis import WhoFixes
@@ -117,9 +117,10 @@ class Notices:
     @activity.defn
     async def update_csm_message(self, at: IncidentAt) -> None:
         """Edits the CSM's Slack message: the same layout, the state as it is now. Slack says when to try again."""
-        later = await self._slack.refresh(at.incident_id, at.now)
-        if later is not None:
-            raise edit_later(later)
+        try:
+            await self._slack.refresh(at.incident_id, at.now)
+        except NotNowError as error:
+            raise edit_later(error.retry_after) from None
 
     async def _load(self, incident: UUID) -> tuple[IncidentView, Policy]:
         try:

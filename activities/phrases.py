@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from activities.views import Person, PreviousIncident
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAY = 86_400
 
 
@@ -41,6 +42,11 @@ def moment(at: datetime, where: tzinfo) -> str:
 def moment_with_zone(at: datetime, where: tzinfo) -> str:
     """Like `moment`, with "UTC" behind it where that is the zone, for texts that have no other place to say so."""
     return moment(at, where) + (" UTC" if where is UTC else "")
+
+
+def slot(at: datetime, where: tzinfo) -> str:
+    """ "Friday, Jan 30, 2026 at 10:00 AM": a time to be kept; which zone it is in has to be said beside it."""
+    return f"{_DAYS[at.astimezone(where).weekday()]}, {moment(at, where)}"
 
 
 def ago(then: datetime, now: datetime) -> str:

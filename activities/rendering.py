@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from activities.calls import Proposal
 from activities.rendering_document import parse_document
 from activities.rendering_ending import ending_facts, outage_facts
 from activities.rendering_facts import NAME, Telling, incident_facts
-from activities.rendering_mail import customer_facts, facts_of_several
+from activities.rendering_mail import call_facts, customer_facts, facts_of_several
 from activities.rendering_notes import note_facts
 from activities.rendering_safety import Url, one_line, safe_url
 from activities.rendering_slack import to_slack
@@ -102,9 +103,19 @@ class Renderer:
         """It works again, how long it did not, and that nothing is left to do."""
         return self._mail("integration_resolved_customer", view, contact, now)
 
-    def tech_call_invitation(self, view: IncidentView, *, contact: Person, now: datetime, booking_url: str) -> Mail:
-        """Offers a call: by the booking page, or without one by asking for times that suit."""
-        return self._mail("tech_call_invitation_customer", view, contact, now, booking_url=safe_url(booking_url))
+    def tech_call_invitation(
+        self,
+        view: IncidentView,
+        *,
+        contact: Person,
+        now: datetime,
+        booking_url: str,
+        proposal: Proposal | None = None,
+    ) -> Mail:
+        """Offers a call: at the proposed times, by the booking page, or else by asking for times that suit."""
+        when = call_facts(proposal, self._telling(now, contact))
+        link = safe_url(booking_url)
+        return self._mail("tech_call_invitation_customer", view, contact, now, booking_url=link, **when)
 
     def ending(self, view: EndingView, *, now: datetime, reader: Person, status_url: str) -> SlackMessage:
         """To a CSM or an engineer: a credential ends soon."""

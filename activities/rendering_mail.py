@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from activities import phrases
+from activities.calls import Proposal
 from activities.rendering_facts import NAME, REASON, UNNAMED, Telling
 from activities.rendering_safety import Url, one_line, safe_url
 from activities.views import IncidentView, Person
@@ -77,6 +79,16 @@ def _one_of_several(view: IncidentView, link: str | None, telling: Telling) -> d
         **customer_facts(view, telling),
         "name": name,
         "reconnect_link": safe_url(link) if view.can_reconnect else Url(""),
+    }
+
+
+def call_facts(proposal: Proposal | None, telling: Telling) -> dict[str, object]:
+    """The proposed times as the contact's clock will show them; `times_are` names the zone."""
+    zone = telling.reader.timezone if telling.reader and telling.zone is not UTC else None
+    return {
+        "times": [phrases.slot(at, telling.zone) for at in proposal.times] if proposal else [],
+        "call_minutes": proposal.minutes if proposal else 0,
+        "times_are": f"in your time zone, {one_line(zone, NAME)}" if zone else "UTC",
     }
 
 

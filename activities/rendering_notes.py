@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from activities import phrases
@@ -20,6 +20,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "escalated": ("role", "to", "channel"),  # channel: slack or email
     "escalation_skipped": ("role", "reason"),
     "check_failed": ("hint", "by", "reason"),  # hint: callback, event, person, monitor
+    "hint_unverified": ("hint", "by"),  # somebody says that it works again; without a monitor nothing can be checked
     "check_inconclusive": ("hint", "by", "reason", "next_at"),
     "recovering": (),
     "relapsed": ("reason",),
@@ -36,7 +37,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "mail_failed": ("name", "reason", "next_name"),  # next_name: the contact who is tried next
     "mail_suppressed": ("name", "reason"),
     "no_technical_contact": (),
-    "tech_call_requested": ("by", "name", "booking"),  # booking: the mail carries a booking link
+    "tech_call_requested": ("by", "name", "booking", "times"),  # booking: the mail carries a booking link
     "engineering_paged": ("channel",),
     "worsened": (),
 }
@@ -50,9 +51,16 @@ def note_facts(kind: str, details: Mapping[str, Any], telling: Telling) -> dict[
     return {f"note_{name}": _told(name, details.get(name), telling) for name in NOTES[kind]}
 
 
+def _slot(at: Any, telling: Telling) -> str:
+    moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    return phrases.slot(moment, telling.zone) + (" UTC" if telling.zone is UTC else "")
+
+
 def _told(name: str, value: Any, telling: Telling) -> object:
     if isinstance(value, datetime):
         return phrases.moment_with_zone(value, telling.zone)
+    if isinstance(value, list):
+        return "; ".join(_slot(at, telling) for at in value) or None
     if isinstance(value, bool | int | None):
         return value
     return telling.line(one_line(value), NAME if name in _PEOPLE else LINE) or None

@@ -38,6 +38,14 @@ class NoSlackUserError(Exception):
     """Nobody in this workspace has that address."""
 
 
+class NotNowError(Exception):
+    """Slack does not take it now; `retry_after` is what it asked for, if anything."""
+
+    def __init__(self, retry_after: timedelta | None) -> None:
+        super().__init__("not now")
+        self.retry_after = retry_after
+
+
 class SlackSender:
     """`client` is None where no bot token is set: then everybody is told by email."""
 
@@ -79,15 +87,15 @@ class SlackSender:
             return await self._later(claim, now, f"Slack is unreachable: {type(error).__name__}", None)
         return await self._ledger.settle(claim, Told.SENT, now, external_id=f"{channel}:{posted}")
 
-    async def refresh(self, incident: UUID, now: datetime) -> timedelta | None:
+    async def refresh(self, incident: UUID, now: datetime) -> None:
         """Edits the CSM's message so that it says how things stand. Harmless when repeated.
 
-        Returns when to try again if Slack does not take it now; None if it is done, or never will be (the message was
-        deleted, the channel archived).
+        Raises NotNowError if Slack does not take it now. What will never be taken (the message was deleted, the channel
+        archived) is let go.
         """
         anchor = await self._anchor(incident)
         if self._client is None or anchor is None or anchor["status"] != "sent":
-            return None
+            return
         channel, ts = anchor["external_id"].split(":")
         view = await self._views.load(incident)
         message = self._alert(view, now, view.csm or Person())
@@ -101,10 +109,9 @@ class SlackSender:
             )
         except SlackApiError as error:
             if _passes(error.response):
-                return _retry_after(error.response) or timedelta(seconds=5)
+                raise NotNowError(_retry_after(error.response)) from None
         except _UNREACHABLE:
-            return timedelta(seconds=5)
-        return None
+            raise NotNowError(None) from None
 
     async def _compose(
         self, client: AsyncWebClient, claim: Claim, now: datetime
@@ -114,7 +121,7 @@ class SlackSender:
         view, policy = await self._views.load_with_policy(claim.incident_id)
         person = person_for(claim.role, view, policy, claim.person_id) or Person(slack=claim.recipient)
         if claim.template == NOTE:
-            anchor = await self._anchor(claim.incident_id)
+            anchor = await self._anchor(claim.incident_id, claim.details.get("below"))
             if anchor is None or anchor["status"] != "sent":
                 raise NoAnchorError("there is no Slack message to answer to")
             channel, ts = anchor["external_id"].split(":")
@@ -202,7 +209,10 @@ class SlackSender:
         backoff = timedelta(seconds=_BACKOFF[min(claim.attempts, len(_BACKOFF)) - 1])
         return await self._ledger.retry_later(claim, now, retry_after or backoff, error)
 
-    async def _anchor(self, incident: UUID) -> asyncpg.Record | None:
+    async def _anchor(self, incident: UUID, below: str | None = None) -> asyncpg.Record | None:
+        """The message that a reply stands below: the named one, else the CSM's alert."""
+        if below is not None:
+            return await self._pool.fetchrow(queries("deliveries")["by_key"], below)
         return await self._pool.fetchrow(queries("deliveries")["anchor"], incident)
 
 
@@ -229,7 +239,7 @@ def _with_names(details: dict[str, Any], view: IncidentView, policy: Policy) -> 
     """A note's row holds ids and roles only; here they become the names that its reader knows."""
     people = [*view.contacts, *filter(None, (view.csm, view.csm_manager))]
     names = {str(person.id): person.name or person.email for person in people}
-    named = {key: value for key, value in details.items() if key not in _NAMED.values() and key != "kind"}
+    named = {key: value for key, value in details.items() if key not in {*_NAMED.values(), "kind", "below"}}
     named |= {key: names.get(str(details[of])) for key, of in _NAMED.items() if details.get(of)}
     named |= {key: datetime.fromisoformat(details[key]) for key in _TIMES if details.get(key)}
     if details["kind"] == "escalated":

@@ -23,7 +23,7 @@ async def main() -> None:
     lines = [
         "# Benchmarks",
         "",
-        f"`make bench` on {platform.machine()}, Python {platform.python_version()}: medians, each floor of the same run.",
+        f"`make bench` on {platform.machine()}, Python {platform.python_version()}: medians, floors of the same run.",
         "",
         "| What | Measured | Floor | Ratio |",
         "|---|---|---|---|",

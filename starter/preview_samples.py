@@ -178,6 +178,7 @@ NOTE_SAMPLES: dict[str, dict[str, object]] = {
     "ack_expired": {"by": "Dana Kim"},
     "escalated": {"role": "csm_manager", "to": "Max Lee", "channel": "slack"},
     "escalation_skipped": {"role": "cs_leadership", "reason": "nobody is named for it in the policy"},
+    "hint_unverified": {"hint": "callback"},
     "check_failed": {"hint": "callback", "reason": "Salesforce still answers invalid_grant"},
     "check_inconclusive": {"reason": "Salesforce did not answer", "next_at": NOW + timedelta(minutes=5)},
     "relapsed": {"reason": "Salesforce refused the new token"},
@@ -188,7 +189,7 @@ NOTE_SAMPLES: dict[str, dict[str, object]] = {
     "mail_held": {"name": "Bob Smith", "until": NOW + timedelta(minutes=9)},
     "mail_failed": {"name": "Bob Smith", "reason": "the mailbox does not exist", "next_name": "Eve Jones"},
     "mail_suppressed": {"name": "Bob Smith", "reason": "the last mail went out less than an hour ago"},
-    "tech_call_requested": {"by": "Dana Kim", "name": "Bob Smith", "booking": True},
+    "tech_call_requested": {"by": "Dana Kim", "name": "Bob Smith", "times": [NOW + timedelta(days=1)]},
     "engineering_paged": {"channel": "slack"},
 }
 NOTE_STATES = {

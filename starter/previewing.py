@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 from uuid import UUID
 
+from activities.calls import Proposal
 from activities.rendering import NOTICES, Renderer
 from activities.rendering_notes import NOTES
 from activities.views import EndingView, IncidentView, Mail, Person, SlackMessage
@@ -84,11 +85,18 @@ def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
     yield "customer_several", renderer.customer_mail_of_several(broken, contact=samples.CONTACT, now=samples.NOW)
     ended = samples.sample("resolved")
     yield "all_clear", renderer.customer_all_clear(ended, contact=samples.CONTACT, now=samples.NOW)
-    for name, url in (("tech_call_booking", BOOKING_URL), ("tech_call_reply", "")):
-        yield (
-            name,
-            renderer.tech_call_invitation(samples.sample(), contact=samples.CONTACT, now=samples.NOW, booking_url=url),
+    day = samples.NOW + timedelta(days=1)
+    one, more = Proposal((day,)), Proposal((day, day + timedelta(hours=2), day + timedelta(days=3)), 45)
+    for name, url, when in (
+        ("tech_call_booking", BOOKING_URL, None),
+        ("tech_call_reply", "", None),
+        ("tech_call_at_a_time", "", one),
+        ("tech_call_at_several_times", BOOKING_URL, more),
+    ):
+        mail = renderer.tech_call_invitation(
+            samples.sample(), contact=samples.CONTACT, now=samples.NOW, booking_url=url, proposal=when
         )
+        yield name, mail
     for kind, state in zip(NOTICES, ("open", "told", "ours", "resolved"), strict=True):
         yield f"notice_{kind}", renderer.slack_as_mail(kind, samples.sample(state), **_reading(samples.CSM))
     for name, view in endings():

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from activities.calls import Proposal
 from activities.customers import ContactWrite
 from activities.db.customers import add_contact
 from activities.db.incidents import UnknownIncidentError, close, lock
@@ -152,15 +153,23 @@ class Actions:
             await case.note("mail_sent", f"{contact}/{_moment()}", person=contact)
             return True
 
-    async def schedule_tech_call(self, incident: UUID, by: By, to: Recipient = None) -> bool:
-        """Offers a technical contact a call by mail. Raises ActionRefusedError as `send_fix_instructions` does."""
+    async def schedule_tech_call(
+        self, incident: UUID, by: By, to: Recipient = None, proposal: Proposal | None = None
+    ) -> bool:
+        """Offers a technical contact a call by mail, at the proposed times if there are any.
+
+        Raises ActionRefusedError as `send_fix_instructions` does, and (422) for times that can't be meant.
+        """
+        if proposal and (wrong := proposal.wrong(datetime.now(UTC))):
+            raise ActionRefusedError(422, wrong, "times")
         async with self._case(incident, by) as case:
-            contact = await _mail(case, TECH_CALL, to)
+            when = proposal.dump() if proposal else {}
+            contact = await _mail(case, TECH_CALL, to, **when)
             if contact is None:
                 return False
             booking = bool(case.policy.people.booking_url)
-            await case.record("tech_call_requested", Bell.MESSAGE_REQUESTED, person=contact)
-            await case.note("tech_call_requested", f"{contact}/{_moment()}", person=contact, booking=booking)
+            await case.record("tech_call_requested", Bell.MESSAGE_REQUESTED, person=contact, **when)
+            await case.note("tech_call_requested", f"{contact}/{_moment()}", person=contact, booking=booking, **when)
             return True
 
     async def send_fresh_link(self, incident: UUID, person: UUID) -> bool:
@@ -218,7 +227,9 @@ async def contacts_of(connection: Connection | Pool, customer: UUID) -> list[asy
     return await connection.fetch(_SQL["contacts"], customer)
 
 
-async def _mail(case: _Case, template: str, to: Recipient, *, at_most_every: timedelta = _DOUBLE_CLICK) -> UUID | None:
+async def _mail(
+    case: _Case, template: str, to: Recipient, *, at_most_every: timedelta = _DOUBLE_CLICK, **details: Any
+) -> UUID | None:
     """Intends a mail to a contact and returns who that is; None if they are being told the same just now."""
     if case.row["status"] == Status.RECOVERING:
         raise ActionRefusedError(409, "the connection works again and only has to hold; there is nothing to mail")
@@ -229,7 +240,7 @@ async def _mail(case: _Case, template: str, to: Recipient, *, at_most_every: tim
         return None
     # The first has the key that the workflow's own first mail would have, so that the two are one.
     ordinal = f"again{before['count']}" if before["count"] else ""
-    asked = {ASKED: True}
+    asked = {ASKED: True, **details}
     intent = Intent(case.id, "email", template, "technical_contact", address, contact, ordinal, asked)
     await intend(case.connection, intent)
     return contact

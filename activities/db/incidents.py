@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from activities.db.ledger import ALL_CLEAR, Intent, intend, intend_note
+from activities.db.ledger import ALL_CLEAR, NOTE, Intent, intend, intend_note
 from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
@@ -84,9 +84,31 @@ async def close(
         done = {"task_completed": task != "UPDATE 0", "score_restored": given_back}
         fixed_by = await connection.fetchval(_SQL["fixed_by"], incident)
         await intend_note(connection, incident, "resolved", fixed_by=fixed_by, **done)
+        await _tell_the_others(connection, incident, "resolved", fixed_by=fixed_by)
         await _intend_all_clear(connection, incident)
     elif resolution is not Resolution.NOT_CONFIRMED:
-        await intend_note(connection, incident, "removed" if resolution is Resolution.REMOVED else "closed")
+        kind = "removed" if resolution is Resolution.REMOVED else "closed"
+        await intend_note(connection, incident, kind)
+        await _tell_the_others(connection, incident, kind)
+
+
+async def _tell_the_others(connection: Connection, incident: UUID, kind: str, **details: Any) -> None:
+    """Whoever was escalated to, or paged, hears that it is over: below that message, or by mail as it came."""
+    for told in await connection.fetch(_SQL["escalated_to"], incident):
+        below = {"below": told["delivery_key"]} if told["channel"] == "slack" else {}
+        await intend(
+            connection,
+            Intent(
+                incident,
+                told["channel"],
+                NOTE,
+                told["role"],
+                told["recipient"] if told["channel"] == "email" else "",
+                told["person_id"],
+                ordinal=f"{kind}/{told['id']}",
+                details={"kind": kind, **below, **details},
+            ),
+        )
 
 
 async def _give_score_back(connection: Connection, row: asyncpg.Record) -> int:
@@ -169,7 +191,8 @@ class IncidentStore:
                 return True
             if check is not Check.WORKING:
                 await connection.execute(_SQL["mark_confirmed"], incident)
-                await add_to_timeline(connection, incident, "confirmed", check=check)
+                looked = check if can_be_checked(health) else "none: the event is the confirmation"
+                await add_to_timeline(connection, incident, "confirmed", check=looked)
             elif health["last_failure_at"] != seen_failure:
                 return False
             else:
@@ -196,8 +219,10 @@ class IncidentStore:
                 await connection.execute(_SQL["hint_checked"], incident, seen_hint)
                 await add_to_timeline(connection, incident, "check_failed", hint=row["hint_kind"], seen=detail)
                 if row["hint_kind"] in {"callback", "person"}:
+                    kind = "check_failed" if can_be_checked(health) else "hint_unverified"
+                    every_ten_minutes = int(now.timestamp()) // 600
                     await intend_note(
-                        connection, incident, "check_failed", seen_hint, hint=row["hint_kind"], reason=detail
+                        connection, incident, kind, every_ten_minutes, hint=row["hint_kind"], reason=detail
                     )
             else:
                 await connection.execute(_SQL["recheck_later"], incident, now, _patience(row["hinted_at"], now))
@@ -214,7 +239,9 @@ class IncidentStore:
                 await add_to_timeline(connection, incident, "check_failed", hint="quiet_window", seen=detail)
                 await reopen(connection, incident)
             elif check is Check.INCONCLUSIVE:
-                await connection.execute(_SQL["hold_longer"], incident, now, _patience(row["recovering_since"], now))
+                await connection.execute(
+                    _SQL["hold_longer"], incident, now, _patience(row["recovering_since"] + row["quiet_window"], now)
+                )
                 await add_to_timeline(connection, incident, "check_inconclusive", seen=detail)
                 if now - row["recovering_since"] > row["quiet_window"] + _HELD_IN_VAIN:
                     await reopen(connection, incident)  # nobody can tell any more: people must hear of it again

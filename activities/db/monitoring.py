@@ -32,6 +32,7 @@ from workflows.domain.sweep import News, Outcome, Pace, Standing, Streak, news_o
 
 _SQL = queries("monitoring")
 _TELLING = {Outcome.WORKING: True, Outcome.LIMPING: False, Outcome.BROKEN: False, Outcome.FAILED: False}
+_MOST_OFTEN = timedelta(seconds=1)  # a monitor may ask for less
 _ATTEMPTS = 4  # at a transaction that lost a deadlock and was rolled back whole
 
 
@@ -109,7 +110,7 @@ class ProbeStore:
         """Level, not edge: a disconnected integration without an open incident gets one."""
         healed: set[UUID] = set()
         for row in await self._pool.fetch(_SQL["without_incident"]):
-            error = await self._pool.fetchval(queries("events")["last_failure_of"], row["id"])
+            last = await self._pool.fetchrow(queries("events")["last_failure_of"], row["id"])
             event = Event.model_validate(
                 {
                     "source": MONITOR_SOURCE,
@@ -120,7 +121,7 @@ class ProbeStore:
                     "event_type": "integration_status_changed",
                     "new_status": "disconnected",
                     "occurred_at": now,
-                    "error": error,
+                    "error": last and last["error_details"],
                 }
             )
             try:
@@ -178,7 +179,7 @@ class ProbeStore:
         )
         news = news_of(outcome, standing, streak, policy.detection.confirm_recoveries)
         pace = Pace(
-            claim.every or policy.monitoring.interval,
+            max(_MOST_OFTEN, policy.monitoring.interval if claim.every is None else claim.every),
             policy.monitoring.recheck_after,
             policy.detection.confirm_failures,
         )

@@ -35,14 +35,14 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 def create_pool(url: str, *, size: int = 10) -> Pool:
     """A pool to be opened with `async with`; connects when first used, so start-up order does not matter.
 
-    A statement is given 30 s and a new connection 5 s, so that a dead database is noticed.
+    A statement is given 10 s and a new connection 5 s, so that a dead database is noticed.
     """
     return asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
         init=_prepare,
-        command_timeout=30,
+        command_timeout=10,
         timeout=5,
         server_settings={"application_name": "relink", "timezone": "UTC"},
     )

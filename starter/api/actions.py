@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from activities.calls import LONGEST, MOST_TIMES, SHORTEST, USUAL, Proposal
 from activities.customers import ContactWrite, Line
 from activities.db.actions import MOST_SNOOZED, Actor, Recipient
 from activities.db.keys import ApiKey
@@ -89,7 +90,20 @@ class MailWrite(ActionWrite):
         return self.contact_id or self.contact
 
 
-ACTION_BODIES: list[type[BaseModel]] = [ActionWrite, SnoozeWrite, ResolveWrite, MailWrite]
+class CallWrite(MailWrite):
+    """The times to choose from: one becomes an invitation, several a list; none: the mail asks for times that suit."""
+
+    times: Annotated[tuple[Moment, ...], Field(min_length=1, max_length=MOST_TIMES)] | None = Field(
+        None, examples=[["2026-01-30T15:00:00Z"]]
+    )
+    minutes: Annotated[int, Field(ge=SHORTEST, le=LONGEST, description="How long the call takes.")] = USUAL
+
+    @property
+    def proposal(self) -> Proposal | None:
+        return Proposal(self.times, self.minutes) if self.times else None
+
+
+ACTION_BODIES: list[type[BaseModel]] = [ActionWrite, SnoozeWrite, ResolveWrite, MailWrite, CallWrite]
 
 
 def _action(summary: str, body: type[BaseModel]) -> dict[str, Any]:
@@ -150,10 +164,11 @@ async def send_fix_instructions(
     return await _done(use, incident, key.customer_id, changed=changed)
 
 
-@router.post("/schedule-tech-call", **_action("Offer a technical contact a call", MailWrite))
+@router.post("/schedule-tech-call", **_action("Offer a technical contact a call", CallWrite))
 async def schedule_tech_call(
-    incident: UUID, key: OperateKey, body: Annotated[MailWrite, body_of(MailWrite)], use: Use
+    incident: UUID, key: OperateKey, body: Annotated[CallWrite, body_of(CallWrite)], use: Use
 ) -> object:
-    """By mail, with the policy's `booking_url`, or asking for times that suit."""
-    changed = await use.actions.schedule_tech_call(incident, body.actor(key), body.to)
+    """By mail: at the times proposed (one comes as an invitation to accept), with the policy's `booking_url`, or
+    asking for times that suit."""
+    changed = await use.actions.schedule_tech_call(incident, body.actor(key), body.to, body.proposal)
     return await _done(use, incident, key.customer_id, changed=changed)

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
 
-from starter.api import actions, callbacks, customers, events, health, incidents, integrations, pages, reconnect, slack
+from starter.api import (
+    actions,
+    callbacks,
+    customers,
+    deliveries,
+    events,
+    health,
+    incidents,
+    integrations,
+    pages,
+    reconnect,
+    slack,
+)
 from starter.api.armour import Armour
 from starter.api.openapi import BODIES, describe
 from starter.api.problems import handle_errors
@@ -30,10 +43,15 @@ def create_app(resources: Resources) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.resources = resources
-    for part in (events, customers, integrations, incidents, actions, callbacks, pages, reconnect, slack, health):
+    calls = (events, customers, integrations, incidents, actions, callbacks, deliveries)
+    for part in (*calls, pages, reconnect, slack, health):
         app.include_router(part.router)
     slack.add_slack(app.state, resources)
     handle_errors(app)
     app.add_middleware(Armour, renderer=resources.renderer)
-    app.openapi = describe(app, [*BODIES, *actions.ACTION_BODIES, callbacks.ReconnectedWrite])  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = describe(app, _bodies())  # type: ignore[method-assign]  # FastAPI's documented way
     return app
+
+
+def _bodies() -> list[type[BaseModel]]:
+    return [*BODIES, *actions.ACTION_BODIES, callbacks.ReconnectedWrite, deliveries.BouncedWrite]

@@ -54,6 +54,7 @@ def _needs(scope: Scope) -> Any:
 
 EventsKey: TypeAlias = Annotated[ApiKey, _needs(Scope.EVENTS)]
 ReadKey: TypeAlias = Annotated[ApiKey, _needs(Scope.READ)]
+CallbacksKey: TypeAlias = Annotated[ApiKey, _needs(Scope.CALLBACKS)]
 OperateKey: TypeAlias = Annotated[ApiKey, _needs(Scope.OPERATE)]
 AdminKey: TypeAlias = Annotated[ApiKey, _needs(Scope.ADMIN)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Query
 
 from starter.api.auth import ReadKey, only_own
 from starter.api.filters import IncidentFilter
+from starter.api.funnel import funnel
 from starter.api.models import IncidentAnswer, IncidentInFull, Page
 from starter.api.problems import answers
 from starter.api.resources import Resources, Use
@@ -27,7 +29,8 @@ async def incident_in_full(use: Resources, incident: UUID, only: UUID | None) ->
     )
     due = None if situation.is_over else next_due(situation, datetime.now(UTC))
     next_action = due and {"kind": due.news.name.lower(), "at": due.at}
-    return {**row, "timeline": timeline, "deliveries": deliveries, "next_action": next_action}
+    steps = [asdict(step) for step in funnel(deliveries, row, timeline)]
+    return {**row, "timeline": timeline, "deliveries": deliveries, "funnel": steps, "next_action": next_action}
 
 
 @router.get(

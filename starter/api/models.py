@@ -49,6 +49,14 @@ class CallbackAnswer(Answer):
     incident: UUID | None
 
 
+class BounceAnswer(Answer):
+    """`incident` is null if nothing follows from it: it was reported before."""
+
+    delivery_key: str
+    status: str = Field(examples=["failed"])
+    incident: UUID | None
+
+
 class PersonAnswer(Answer):
     id: UUID
     name: str | None
@@ -153,6 +161,9 @@ class TimelineEntry(Answer):
 
 
 class DeliveryAnswer(Answer):
+    """`told_with`: the delivery whose mail tells of this incident too; this row is then `suppressed`."""
+
+    delivery_key: str
     channel: str
     template: str
     recipient: str
@@ -163,6 +174,15 @@ class DeliveryAnswer(Answer):
     created_at: Time
     sent_at: Time | None
     opened_at: Time | None
+    told_with: str | None
+
+
+class FunnelStep(Answer):
+    """`failed`: it bounced; `skipped`: it is over without it."""
+
+    step: str = Field(examples=["sent", "delivered", "opened", "reconnected", "verified"])
+    state: str = Field(examples=["done", "waiting", "failed", "skipped"])
+    at: Time | None
 
 
 class NextAction(Answer):
@@ -175,6 +195,9 @@ class IncidentInFull(IncidentAnswer):
 
     timeline: list[TimelineEntry]
     deliveries: list[DeliveryAnswer]
+    funnel: list[FunnelStep] = Field(
+        description="FR-3.4: the customer's way to a working connection, in order; empty if nobody there was mailed."
+    )
     next_action: NextAction | None
 
 

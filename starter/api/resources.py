@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from activities.bounces import Bounces
 from activities.db.actions import Actions
 from activities.db.customers import CustomerStore
 from activities.db.events import EventStore
@@ -56,6 +57,7 @@ class Resources:
     reader: Reader
     actions: Actions
     views: ViewLoader
+    bounces: Bounces
     throttle: Throttle = field(default_factory=Throttle)
 
     @classmethod
@@ -91,6 +93,7 @@ class Resources:
             reader=Reader(pool),
             actions=Actions(pool),
             views=views,
+            bounces=Bounces(pool, views),
         )
 
 

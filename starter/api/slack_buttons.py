@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from activities import phrases
+from activities.calls import USUAL, Proposal
 from activities.customers import ContactWrite
 from activities.db.actions import ActionRefusedError, Actor, Recipient
 from activities.db.incidents import UnknownIncidentError
@@ -62,6 +63,7 @@ class Case:
     view: IncidentView
     actor: Actor
     timezone: str | None
+    books: bool = False  # the policy names a page where a call can be booked
 
 
 class WrongEntryError(Exception):
@@ -125,7 +127,7 @@ class Buttons:
 
     async def ask_whom_to_call(self, case: Case) -> None:
         """Opens the dialog of Schedule Tech Call."""
-        await self._open(case, modals.call_modal(case.click.origin, case.view))
+        await self._open(case, modals.call_modal(case.click.origin, case.view, books=case.books))
 
     async def ask_whether_to_close(self, case: Case) -> None:
         """Opens the dialog of Close."""
@@ -140,7 +142,8 @@ class Buttons:
 
     async def offer_call(self, case: Case, entered: Entered) -> str:
         """The dialog of Schedule Tech Call was sent."""
-        if not await self._use.actions.schedule_tech_call(case.click.incident, case.actor, recipient(entered)):
+        to, when = recipient(entered), proposal(entered, datetime.now(UTC))
+        if not await self._use.actions.schedule_tech_call(case.click.incident, case.actor, to, when):
             return "A call was offered a moment ago already, so nothing more was sent."
         self._ring(case)
         return "The offer of a call is on its way."
@@ -167,7 +170,8 @@ class Buttons:
             raise RefusedError("This incident is over already; there is nothing left to do here.")
         name = (person and (person.name or person.email)) or email or click.user
         actor = Actor(name, person=person.id if person else None)
-        return await act(Case(click, view, actor, person.timezone if person else None))
+        books = bool(policy.people.booking_url)
+        return await act(Case(click, view, actor, person.timezone if person else None, books))
 
     async def _email_of(self, user: str) -> str | None:
         try:
@@ -217,6 +221,17 @@ def recipient(entered: Entered) -> Recipient:
     if known is None:
         raise WrongEntryError(modals.EMAIL, "give an address, so that we know whom to write to")
     return UUID(known)
+
+
+def proposal(entered: Entered, now: datetime) -> Proposal | None:
+    """The times that a dialog proposes; None without any. Raises WrongEntryError."""
+    given = {block: datetime.fromtimestamp(int(at), UTC) for block in modals.TIMES if (at := entered.get(block))}
+    if not given:
+        return None
+    for block, moment in given.items():
+        if wrong := Proposal((moment,)).wrong(now):
+            raise WrongEntryError(block, f"{wrong[:1].upper()}{wrong[1:]}.")
+    return Proposal(tuple(dict.fromkeys(given.values())), int(entered.get(modals.MINUTES) or USUAL))
 
 
 def snooze_end(choice: str, timezone: str | None, now: datetime) -> datetime:

@@ -16,6 +16,8 @@ from activities.views import IncidentView, Person
 View: TypeAlias = dict[str, Any]
 
 CONTACT, EMAIL, NAME, REASON = "contact", "email", "name", "reason"  # ids of blocks, and of the element in each
+TIMES, MINUTES = ("time_1", "time_2", "time_3"), "minutes"
+_LENGTHS = (15, 30, 45, 60)
 _LABEL = 70  # characters; Slack allows 75
 
 
@@ -42,11 +44,29 @@ def send_modal(origin: Origin, view: IncidentView, now: datetime) -> View:
     return _modal(origin, "send_fix_instructions", "Send fix instructions", "Send again" if sent else "Send", blocks)
 
 
-def call_modal(origin: Origin, view: IncidentView) -> View:
-    """Schedule Tech Call: to whom the offer goes."""
-    what = "The offer of a call goes out by email, with your booking link, or asking for times that suit."
-    blocks = [_text(what), *_recipient(view.contacts)]
+def call_modal(origin: Origin, view: IncidentView, *, books: bool) -> View:
+    """Schedule Tech Call: to whom the offer goes, and when it may be. `books`: there is a page to book a call."""
+    without = "carries your booking link" if books else "asks for times that suit"
+    what = (
+        f"The offer goes out by email. Propose up to {len(TIMES)} times, in your own time zone; the email says them "
+        f"in the contact's. One time comes as an invitation to accept; without any, the email {without}."
+    )
+    blocks = [_text(what), *_recipient(view.contacts), *_times()]
     return _modal(origin, "schedule_tech_call", "Schedule tech call", "Offer a call", blocks)
+
+
+def _times() -> list[View]:
+    times = [
+        _optional(name, f"Time {number}", {"type": "datetimepicker", "action_id": name})
+        for number, name in enumerate(TIMES, start=1)
+    ]
+    lengths = [_option(str(minutes), f"{minutes} minutes") for minutes in _LENGTHS]
+    select = {"type": "static_select", "action_id": MINUTES, "options": lengths, "initial_option": lengths[1]}
+    return [*times, _optional(MINUTES, "How long", select)]
+
+
+def _optional(name: str, label: str, element: View) -> View:
+    return {"type": "input", "block_id": name, "optional": True, "label": _plain(label), "element": element}
 
 
 def close_modal(origin: Origin, view: IncidentView) -> View:
@@ -73,8 +93,10 @@ def submitted(view: View) -> dict[str, str | None]:
 
 
 def _value(element: dict[str, Any]) -> str | None:
-    chosen = element.get("selected_option")
-    return chosen["value"] if chosen else element.get("value")
+    if chosen := element.get("selected_option"):
+        return str(chosen["value"])
+    moment = element.get("selected_date_time")  # seconds since 1970
+    return str(moment) if moment is not None else element.get("value")
 
 
 def _mail_so_far(view: IncidentView, now: datetime) -> str:
@@ -82,6 +104,8 @@ def _mail_so_far(view: IncidentView, now: datetime) -> str:
     if mail is None:
         return "Nothing was sent to the customer yet."
     to = for_slack(one_line(mail.name or "the technical contact", 80))
+    if mail.held_until and mail.held_until > now:
+        return f"A mail to {to} waits, because they were written to a moment ago. Sending it now does not wait."
     if mail.status == "sent" and mail.sent_at:
         opened = f"opened {phrases.ago(mail.opened_at, now)}" if mail.opened_at else "not opened yet"
         return f"Sent to {to} {phrases.ago(mail.sent_at, now)}, {opened}."

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from activities import phrases
 from activities.db import ledger
+from starter.api.funnel import funnel
 
 Row = Mapping[str, Any]
 Told = Callable[[datetime | None], str | None]
@@ -70,7 +71,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "relapsed": "Failed again while it had to hold",
         "customer_reported": "The customer noticed by themselves",
         "fix_instructions_requested": "Fix instructions asked for, to {person}",
-        "tech_call_requested": "A call offered to {person}",
+        "tech_call_requested": "A call offered to {person}{times}",
         "page_fetched": "The reconnect page was fetched (perhaps by a mail scanner)",
         "fresh_link_requested": "A new link was asked for on the page of an old one",
         "page_opened": "The customer pressed Reconnect",
@@ -78,6 +79,9 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "announced": "Everybody who knew was told that it is over",
     }
 )
+
+
+_TOGETHER = "in one mail with other integrations"
 
 
 class Words:
@@ -99,23 +103,9 @@ class Words:
 
     def funnel(self, deliveries: Sequence[Row], incident: Row, timeline: Sequence[Row]) -> list[dict[str, object]]:
         """FR-3.4: sent, delivered, opened, reconnected, verified; empty if the customer was not mailed."""
-        mails = [d for d in deliveries if d["template"] in {ledger.CUSTOMER, ledger.REMINDER}]
-        if not mails:
-            return []
-        delivered = _first(mails, "sent_at")
-        bounced = delivered is None and all(d["status"] == "failed" for d in mails)
-        verified = incident["closed_at"] if incident["resolution"] in {"verified", "reported"} else None
-        recovering = [row for row in timeline if row["kind"] == "recovering"]
-        steps = [
-            ("Sent", _first(mails, "created_at"), False),
-            ("Delivered", delivered, bounced),
-            ("Opened", _first(mails, "opened_at"), False),
-            ("Reconnected", _first(recovering, "at"), False),
-            ("Verified", verified, False),
-        ]
         return [
-            {"label": label, "at": self._told(at), "state": "done" if at else "failed" if failed else "waiting"}
-            for label, at, failed in steps
+            {"label": step.step.capitalize(), "at": self._told(step.at), "state": step.state}
+            for step in funnel(deliveries, incident, timeline)
         ]
 
     def earlier(self, rows: Sequence[Row], shown: UUID | None) -> list[dict[str, object]]:
@@ -139,8 +129,8 @@ class Words:
             "what": _MESSAGES.get(row["template"], row["template"]),
             "recipient": row["person_name"] or row["recipient"] or _ROLES.get(row["role"], row["role"]),
             "channel": _CHANNELS.get(row["channel"], row["channel"]),
-            "status": row["status"],
-            "note": f"opened {opened}" if opened else row["error"],
+            "status": row["told_status"] or row["status"],
+            "note": f"opened {opened}" if opened else _TOGETHER if row["told_with"] else row["error"],
         }
 
     def _actor(self, actor: str) -> str | None:
@@ -163,6 +153,7 @@ class Words:
         said["hint"] = _HINTS.get(details.get("hint"), "a sign of it")
         said["to"] = _ROLES.get(details.get("to"), "the next one")
         said["person"] = self._name(details.get("person"))
+        said["times"] = "".join(f"; {self._told(datetime.fromisoformat(at))}" for at in details.get("times", []))
         said["resolution"] = _ENDINGS.get(details.get("resolution"), "by hand")
         try:
             return _SENTENCES[kind].format_map(said)
@@ -175,13 +166,14 @@ class Words:
         to = self._name(details["person"]) if details.get("person") else _ROLES.get(role or "", "somebody")
         match what:
             case "sent":
-                return f"{message} sent to {to}"
+                along = details.get("together_with") or details.get("told_with")
+                return f"{message} sent to {to}{f', {_TOGETHER}' if along else ''}"
+            case "failed" if details.get("bounced"):
+                return f"{message} to {to} came back: {details.get('error')}"
+            case "suppressed" if str(details.get("rule")).startswith("told together"):
+                return f"Told {_TOGETHER}"
             case "failed":
                 return f"{message} could not be delivered to {to}"
             case "held" | "suppressed":
                 return f"{message if template else 'Notice'} not sent to {to}: {details.get('rule')}"
         return f"{message} to {to}: {what}"
-
-
-def _first(rows: Sequence[Row], name: str) -> datetime | None:
-    return min((row[name] for row in rows if row[name] is not None), default=None)

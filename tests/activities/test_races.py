@@ -58,11 +58,12 @@ class TestConfirming:
     async def test_a_failure_during_the_look_is_not_closed_over(self, store: Store) -> None:
         """It passed our check, but failed again after that had begun: look again."""
         incident, incidents = await _disconnected(store), IncidentStore(store.pool)
-        seen = (await incidents.monitored(incident))["last_seq"]
+        seen = (await incidents.monitored(incident))["last_failure_at"]
         await store.fail(1)
         assert not await incidents.confirm(incident, Check.WORKING, seen)
         assert (await store.incident(incident))["status"] == "open"
-        assert await incidents.confirm(incident, Check.WORKING, seen + 1)
+        newest = (await incidents.monitored(incident))["last_failure_at"]
+        assert await incidents.confirm(incident, Check.WORKING, newest)
         assert (await store.incident(incident))["resolution"] == "not_confirmed"
 
     @pytest.mark.parametrize("check", [Check.BROKEN, Check.INCONCLUSIVE, Check.DEGRADED])
@@ -70,13 +71,13 @@ class TestConfirming:
         """Once."""
         incident, incidents = await _disconnected(store), IncidentStore(store.pool)
         for _ in range(2):
-            assert await incidents.confirm(incident, check, 0)
+            assert await incidents.confirm(incident, check, NOON)
         assert await store.timeline(incident) == ["detected", "confirmed"]
 
     async def test_what_was_closed_meanwhile_stays_closed(self, store: Store) -> None:
         incident, incidents = await _disconnected(store), IncidentStore(store.pool)
         await store.close(incident, Resolution.NO_LONGER_USED)
-        assert await incidents.confirm(incident, Check.WORKING, 1)
+        assert await incidents.confirm(incident, Check.WORKING, NOON)
         assert (await store.incident(incident))["resolution"] == "no_longer_used"
 
 
@@ -130,7 +131,7 @@ class TestRecovering:
         await store.work(1)
         await self._check(store, incident, Check.REPORTED_WORKING, NOON)
         seen = (await store.incident(incident))["last_seq"]
-        await store.say("customer_reported")
+        await store.pool.execute("update incidents set last_seq = last_seq + 1")
         assert not await incidents.close_recovered(incident, seen)
         assert (await store.incident(incident))["status"] == "recovering"
         assert await incidents.close_recovered(incident, seen + 1)

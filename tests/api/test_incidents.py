@@ -45,7 +45,7 @@ async def test_an_incident_has_the_shape_of_the_contract(apart: Api) -> None:
     assert item["opened_at"] == "2026-01-29T10:45:00Z"
     single = await apart.show(incident)
     assert {name: single[name] for name in FIELDS} == item
-    assert set(single) == FIELDS | {"timeline", "deliveries", "next_action"}
+    assert set(single) == FIELDS | {"timeline", "deliveries", "funnel", "next_action"}
 
 
 async def test_the_single_one_tells_its_history_and_what_was_sent(apart: Api) -> None:

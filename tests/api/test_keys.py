@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from activities.db.customers import UnknownCustomerError
+from activities.db.intents import CUSTOMER
 from activities.db.keys import KeyStore, Scope
 from starter.api.limits import KeyCache, Throttle
 from starter.api.problems import Problem
@@ -38,6 +39,21 @@ def guarded(api: Api) -> list[tuple[str, str, str]]:
     return found
 
 
+def delivery_of(incident: str) -> str:
+    return f"{incident}/email/{CUSTOMER}/somebody"
+
+
+async def mailed(api: Api, incident: str) -> None:
+    """The incident has a mail that was sent."""
+    await api.pool.execute(
+        "insert into deliveries (delivery_key, incident_id, channel, template, recipient, role, status)"
+        " values ($1, $2, 'email', $3, 'bob@techcorp.example', 'technical_contact', 'sent')",
+        delivery_of(incident),
+        UUID(incident),
+        CUSTOMER,
+    )
+
+
 def concrete(path: str, incident: str, integration: str, customer: str = "techcorp") -> str:
     values = {
         "external_id": customer,
@@ -45,6 +61,7 @@ def concrete(path: str, incident: str, integration: str, customer: str = "techco
         "integration_id": "crm",
         "incident": incident,
         "integration": integration,
+        "delivery_key": delivery_of(incident),
     }
     return path.replace(":path", "").format(**values)
 
@@ -56,6 +73,8 @@ def body_for(path: str, customer: str) -> dict[str, Any] | None:
         return event | {"event_type": "auth_failure"}
     if path == "/v1/callbacks/reconnected":
         return event
+    if path.endswith("/bounced"):
+        return {"reason": "no such mailbox"}
     if "/incidents/" in path:
         more = {"snooze": {"for": "1h"}, "resolve": {"reason": "fixed"}}
         return {"by": "dana"} | more.get(path.rpartition("/")[2], {})
@@ -116,6 +135,7 @@ async def test_a_key_of_one_customer_gets_404_for_everything_of_another(api: Api
     await api.customer()
     await api.integration(display_name="Theirs")
     event = await api.event()
+    await mailed(api, event["incident"])
     await api.customer("stranger")
     headers = await api.key(customer="stranger")
     before = await untimed(api, event["incident"])
@@ -139,6 +159,7 @@ async def test_a_key_of_one_customer_sees_all_of_its_own(api: Api) -> None:
     await api.event()
     await api.customer("stranger")
     own = await api.event(customer_external_id="stranger")
+    await mailed(api, own["incident"])
     headers = await api.key(customer="stranger")
     for path in ("/v1/incidents", "/v1/integrations"):
         items = (await api.http.get(path, headers=headers)).json()["items"]

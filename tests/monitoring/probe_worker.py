@@ -24,8 +24,9 @@ from worker import make_probe_worker, probing
 async def main(database: str, temporal: str, lease: float) -> None:
     client = await Client.connect(temporal, data_converter=pydantic_data_converter)
     async with create_pool(database) as pool, ProbeClient(allow_private=True) as probes:
-        [monitoring] = probing(Settings(), PolicySource(), pool, client, probes)
-        assert isinstance(monitoring, Monitoring)
+        monitoring = next(
+            o for o in probing(Settings(), PolicySource(), pool, client, probes) if isinstance(o, Monitoring)
+        )
         sweeper = replace(monitoring.sweeper, lease=timedelta(seconds=lease))
         await make_probe_worker(client, [Monitoring(pool, sweeper, seconds=5)]).run()
 

@@ -106,6 +106,7 @@ class Day:
         row = await self.scene.pool.fetchrow("select * from incidents where id = $1", id_)
         assert row is not None
         incident = self.incidents.setdefault(id_, Incident(id_, row["integration_health_id"]))
+        failed_at = (await self.scene.health(incident.integration))["last_failure_at"]
         store, seen = IncidentStore(self.scene.pool), await self.look(incident.integration)
         if incident.over:
             return
@@ -113,13 +114,12 @@ class Day:
             for later in (10 * SECOND, 20 * SECOND):
                 if seen.check is Check.INCONCLUSIVE:
                     seen = self.script.show(incident.integration, self.now + later)
-            await store.confirm(id_, seen.check, row["last_seq"])
+            await store.confirm(id_, seen.check, failed_at)
             incident.over = seen.check is Check.WORKING
             if not incident.over:
                 self.tell(incident)
         elif row["status"] == "open" and row["hint_seq"] > row["checked_seq"]:
-            health = await self.scene.health(incident.integration)
-            hint, failed_at = row["hint_seq"], health["last_failure_at"]
+            hint = row["hint_seq"]
             await store.record_check(
                 id_, seen.check, self.now, seen_hint=hint, seen_failure=failed_at, detail=seen.detail
             )

@@ -230,9 +230,18 @@ async def test_level_not_edge(scene: Scene) -> None:
     await scene.pool.execute("update integration_health set status = 'disconnected'")
     await scene.pool.execute("update integration_health set muted = true where id = $1", ids[1])
     await scene.pool.execute("update integration_health set removed_at = now() where id = $1", ids[2])
+    await scene.pool.execute(
+        "insert into integration_events (customer_id, integration_type, event_type, error_details,"
+        " integration_health_id, source, event_id, occurred_at, effect)"
+        " select customer_id, integration_type, 'auth_failure', $2, id, 'api', '1', now(), 'failure'"
+        " from integration_health where id = $1",
+        ids[0],
+        {"code": "invalid_grant", "http_status": 400, "surface": "token_endpoint"},
+    )
     assert await scene.sweep() == 0
     assert await scene.sweep() == 0
-    assert [row[0] for row in await scene.pool.fetch("select integration_health_id from incidents")] == [ids[0]]
+    rows = await scene.pool.fetch("select integration_health_id, error_code from incidents")
+    assert [tuple(row) for row in rows] == [(ids[0], "invalid_grant")]
     assert len(scene.bells.rung) == 1
 
 

@@ -202,6 +202,13 @@ async def test_rate_limits_back_off_and_alarm_nobody(scene: Scene) -> None:
     assert await scene.count("incidents") == 0
 
 
+async def test_nothing_is_looked_at_without_a_pause(scene: Scene) -> None:
+    """An interval of nothing is a second."""
+    [integration] = await scene.add(1, API | {"interval": "0s"})
+    await scene.sweep()
+    assert await scene.waits_for(integration) >= timedelta(seconds=1)
+
+
 async def test_a_large_sweep_is_written_in_bulk(scene: Scene) -> None:
     """Thousands of healthy looks cost a few transactions for each two hundred of them."""
     await scene.add(2_000, hosts=500)

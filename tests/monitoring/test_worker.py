@@ -173,10 +173,10 @@ async def workers(scene: Scene, client: Client, mails: Inbox) -> AsyncIterator[N
     settings, policy = Settings(smtp_url=SecretStr(mails.smtp_url), **SETTINGS), PolicySource()
     policy.current = scene.policy
     objects = activities(settings, policy, scene.pool, client, scene.client, Keeper(client))
-    [monitoring] = probing(settings, policy, scene.pool, client, scene.client)
+    monitoring, verification = probing(settings, policy, scene.pool, client, scene.client)
     assert isinstance(monitoring, Monitoring)
     quick = Monitoring(scene.pool, monitoring.sweeper, seconds=0.1)
-    async with make_worker(client, objects), make_probe_worker(client, [quick]):
+    async with make_worker(client, objects), make_probe_worker(client, [quick, verification]):
         yield
 
 

@@ -1,4 +1,4 @@
-"""One set of servers for all workflow tests; a database and a world of its own for each."""
+"""One set of servers for all workflow tests; each finds an empty database and a world of its own."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def _templates_are_compiled_once() -> Iterator[None]:
 
 @pytest_asyncio.fixture(name="world")
 async def _world(
-    pool: Pool, around: Surroundings, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+    emptied_pool: Pool, around: Surroundings, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[World]:
-    async with world_in(around, pool) as made:
+    async with world_in(around, emptied_pool) as made:
         yield made
         histories = await made.histories()
         if request.config.getoption("record_histories") and request.node.get_closest_marker("history"):

@@ -8,6 +8,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, Account, World, give_monitor
+from workflows.contracts import PROBE_TASK_QUEUE
 
 
 @pytest.mark.history
@@ -47,6 +48,7 @@ async def test_confirmed_by_the_monitor(world: World, account: Account) -> None:
         incident = await world.disconnect()
         await world.until_timeline(incident, "informed")
     assert await world.told_of(incident, "confirmed") == [{"check": "broken"}]
+    assert await _queue_of_the_look(world) == PROBE_TASK_QUEUE
     assert sorted(await world.deliveries(incident)) == [
         ("email", CUSTOMER_MAIL, "sent"),
         ("slack", SLACK_ALERT, "sent"),
@@ -66,6 +68,13 @@ async def test_unconfirmable_stands_as_reported(world: World, httpserver: HTTPSe
     assert await world.told_of(incident, "confirmed") == [{"check": "inconclusive"}]
     assert len(httpserver.log) == 3
     assert len(world.alerts()) == 1
+
+
+async def _queue_of_the_look(world: World) -> str:
+    """Slow providers must not delay anybody's notice."""
+    (history,) = await world.histories()
+    scheduled = (event.activity_task_scheduled_event_attributes for event in history.events)
+    return next(each.task_queue.name for each in scheduled if each.activity_type.name == "confirm_failure")
 
 
 def _monitor(httpserver: HTTPServer) -> dict[str, object]:

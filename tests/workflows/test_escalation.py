@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.workflows.world import World, ago
+from workflows.contracts import Bell
 
 MANAGER, LEADERSHIP = "tom@vendor.example", "vp@vendor.example"
 REMINDER = "integration_disconnected_reminder"
@@ -79,7 +80,7 @@ async def test_after_a_long_outage_of_the_worker_only_the_highest_step_fires(wor
         incident = await _informed(world)
     await world.pool.execute("update incidents set alerted_at = alerted_at - interval '5 hours'")
     await world.pool.execute("update incidents set detected_at = detected_at - interval '5 hours'")
-    await world.say("auth_failure")
+    await world.ring_bell(incident, Bell.FAILURE_RECURRED)
     async with world.make_worker():
         await world.until_timeline(incident, "escalated")
         await world.until_waiting(incident)

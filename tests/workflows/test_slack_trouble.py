@@ -153,13 +153,23 @@ async def test_slack_down_for_over_ten_minutes(world: World) -> None:
 
 @pytest.mark.history
 async def test_an_edit_that_fails_holds_nothing_up(world: World) -> None:
-    """The message can't be edited (deleted, or Slack is away): the response goes on to its end."""
+    """The message can't be edited for a while: the response goes on, and the last edit is not given up."""
     async with world.make_worker():
         incident = await _alerted(world)
-        world.slack.fail(Failure(method="chat.update", error="message_not_found"))
-        world.slack.fail(Failure(method="chat.update", http_status=500, times=100))
+        world.slack.fail(Failure(method="chat.update", http_status=500, times=9))
         await world.say("sync_succeeded")
         await world.until_timeline(incident, "recovering")
         await world.pass_time(incident, timedelta(minutes=12))
         assert (await world.result(incident))["resolution"] == "reported"
-    assert "announced" in await world.timeline(incident)
+    assert "Restored" in world.alerts()[0]["text"]
+
+
+async def test_a_message_that_was_deleted_is_not_edited(world: World) -> None:
+    """It will never be there again: nothing to wait for."""
+    async with world.make_worker():
+        incident = await _alerted(world)
+        world.slack.fail(Failure(method="chat.update", error="message_not_found", times=100))
+        await world.say("sync_succeeded")
+        await world.until_timeline(incident, "recovering")
+        await world.pass_time(incident, timedelta(minutes=11))
+        assert (await world.result(incident))["resolution"] == "reported"

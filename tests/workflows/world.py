@@ -374,8 +374,11 @@ async def world_in(
 
     @asynccontextmanager
     async def workers() -> AsyncIterator[None]:
-        probes = probing(made.settings, policy, pool, client, around.probes)
-        async with make_worker(client, objects()), make_probe_worker(client, probes):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(make_worker(client, objects()))
+            if await pool.fetchval("select exists (select from integration_health where monitor is not null)"):
+                probes = probing(made.settings, policy, pool, client, around.probes)
+                await stack.enter_async_context(make_probe_worker(client, probes))
             yield
 
     made = World(

@@ -220,3 +220,9 @@ select case
   when exists (select from deliveries d where d.incident_id = i.id and d.opened_at is not null) then 'customer'
   else 'itself' end
 from incidents i where i.id = $1
+
+-- name: escalated_to
+select id, delivery_key, channel, recipient, role, person_id from deliveries
+where incident_id = $1 and status in ('sent', 'unknown')
+  and template in ('integration_disconnected_escalation', 'integration_disconnected_engineering')
+order by created_at

@@ -37,8 +37,9 @@ select at, kind, actor, details from incident_timeline where incident_id = $1 or
 
 -- name: deliveries
 select d.channel, d.template, d.recipient, d.status, d.external_id, d.attempts, d.error, d.created_at, d.sent_at,
-  d.opened_at, d.role, d.person_id, d.delivery_key, d.details, p.name as person_name
-from deliveries d left join people p on p.id = d.person_id
+  d.opened_at, d.role, d.person_id, d.delivery_key, d.details, p.name as person_name,
+  d.told_with, o.status as told_status, o.sent_at as told_at
+from deliveries d left join people p on p.id = d.person_id left join deliveries o on o.delivery_key = d.told_with
 where d.incident_id = $1 order by d.created_at, d.id
 
 -- name: incidents_of_integration

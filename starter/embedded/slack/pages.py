@@ -152,6 +152,9 @@ def _state(element: Json, sent: list[str]) -> Json:
         return {"type": kind, "selected_option": chosen[0] if chosen else None}
     if kind in ("datepicker", "timepicker"):
         return {"type": kind, f"selected_{kind.removesuffix('picker')}": sent[0] if sent else None}
+    if kind == "datetimepicker":  # this page's times are UTC
+        at = datetime.fromisoformat(sent[0]).replace(tzinfo=UTC) if sent else None
+        return {"type": kind, "selected_date_time": int(at.timestamp()) if at else None}
     return {"type": kind, "value": sent[0] if sent else None}
 
 
