@@ -93,14 +93,14 @@ class MailWrite(ActionWrite):
 class CallWrite(MailWrite):
     """The times to choose from: one becomes an invitation, several a list; none: the mail asks for times that suit."""
 
-    times: Annotated[tuple[Moment, ...], Field(min_length=1, max_length=MOST_TIMES)] | None = Field(
-        None, examples=[["2026-01-30T15:00:00Z"]]
+    times: Annotated[tuple[Moment, ...], Field(max_length=MOST_TIMES, json_schema_extra={"minItems": 1})] | None = (
+        Field(None, examples=[["2026-01-30T15:00:00Z"]])
     )
     minutes: Annotated[int, Field(ge=SHORTEST, le=LONGEST, description="How long the call takes.")] = USUAL
 
     @property
     def proposal(self) -> Proposal | None:
-        return Proposal(self.times, self.minutes) if self.times else None
+        return None if self.times is None else Proposal(self.times, self.minutes)
 
 
 ACTION_BODIES: list[type[BaseModel]] = [ActionWrite, SnoozeWrite, ResolveWrite, MailWrite, CallWrite]

@@ -1,4 +1,4 @@
-"""Schedule Tech Call with times: from the API and from Slack's dialog, into the delivery, the timeline and the thread."""
+"""Schedule Tech Call with times: from the API and from Slack's dialog, into the mail's row, timeline and thread."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ async def test_without_times_nothing_is_proposed(apart: Api) -> None:
         ({"times": ["2020-01-01T00:00:00Z"]}, "times"),
         ({"times": [TOMORROW.isoformat(), TOMORROW.isoformat()]}, "times"),
         ({"times": [(TOMORROW + timedelta(days=400)).isoformat()]}, "times"),
-        ({"times": ["2030-01-01T00:00:00"]}, "times.0"),
-        ({"times": [1_900_000_000]}, "times.0"),
-        ({"times": ["tomorrow"]}, "times.0"),
+        ({"times": ["2030-01-01T00:00:00"]}, "times[0]"),
+        ({"times": [1_900_000_000]}, "times[0]"),
+        ({"times": ["tomorrow"]}, "times[0]"),
         ({"times": TOMORROW.isoformat()}, "times"),
         ({"times": [TOMORROW.isoformat()], "minutes": 0}, "minutes"),
         ({"times": [TOMORROW.isoformat()], "minutes": 1000}, "minutes"),

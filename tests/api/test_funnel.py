@@ -177,7 +177,8 @@ async def test_a_warning_that_belongs_to_no_incident_bounces(apart: Api) -> None
     key = f"ending/{integration}/email"
     await apart.pool.execute(
         "insert into deliveries (delivery_key, integration_health_id, channel, template, recipient, role, status)"
-        " values ($1, $2, 'email', 'credential_expiring_customer', 'bob@techcorp.example', 'technical_contact', 'sent')",
+        " values ($1, $2, 'email', 'credential_expiring_customer', 'bob@techcorp.example', 'technical_contact',"
+        " 'sent')",
         key,
         UUID(integration),
     )

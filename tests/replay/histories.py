@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ CANARIES = (
     *("xoxb", "secret", "refresh_token", "bearer", "expired access/refresh token"),
 )
 
-_CANARY = re.compile("|".join(map(re.escape, CANARIES)), re.IGNORECASE)
+_CANARY = re.compile("|".join(map(re.escape, CANARIES)).encode(), re.IGNORECASE)
 _PERSON = re.compile("|".join(map(re.escape, PEOPLE)), re.IGNORECASE)
 
 # Ids of requests, tasks and workers, sizes and prices: a replay needs none of it.
@@ -51,9 +49,9 @@ def load(path: Path) -> WorkflowHistory:
 
 
 def canaries_in(history: WorkflowHistory) -> list[str]:
-    """The texts of a history, payloads decoded, that contain something that must not be there."""
-    events = [_without_noise(event, keep={"userMetadata"}) for event in history.to_json_dict()["events"]]
-    return [text for text in _texts(events) if _CANARY.search(text)]
+    """The events of a history, payloads and summaries included, that contain something that must not be there."""
+    events = (event.SerializeToString() for event in history.events)
+    return [event.decode(errors="replace") for event in events if _CANARY.search(event)]
 
 
 def names_somebody(text: str) -> bool:
@@ -61,26 +59,11 @@ def names_somebody(text: str) -> bool:
     return _PERSON.search(text) is not None
 
 
-def _without_noise(value: Any, keep: frozenset[str] | set[str] = frozenset()) -> Any:
+def _without_noise(value: Any) -> Any:
     if isinstance(value, dict):
         is_sticky = value.get("kind") == "TASK_QUEUE_KIND_STICKY"  # named after the worker's process and host
         noise = {*_NOISE, "name"} if is_sticky else _NOISE
-        return {name: _without_noise(inner, keep) for name, inner in value.items() if name not in noise - keep}
+        return {name: _without_noise(inner) for name, inner in value.items() if name not in noise}
     if isinstance(value, list):
-        return [_without_noise(item, keep) for item in value]
+        return [_without_noise(item) for item in value]
     return value
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("data"), str) and "metadata" in value:  # a payload
-            yield base64.b64decode(value["data"]).decode(errors="replace")
-            return
-        for name, inner in value.items():
-            yield name
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    else:
-        yield str(value)

@@ -58,10 +58,9 @@ def test_holds_nothing_that_must_not_be_kept(path: Path) -> None:
 
 
 def test_the_search_for_canaries_finds_them() -> None:
-    """In plain texts, in names, and inside of payloads."""
+    """Inside of a payload, in whatever case."""
     history = load(HISTORIES[0])
     started = history.events[0].workflow_execution_started_event_attributes
     assert canaries_in(history) == []
-    started.input.payloads[0].data = b'{"to":"Bob <bob@techcorp.example>"}'
-    started.memo.fields["note"].data = b"x"
-    assert canaries_in(history) == ['{"to":"Bob <bob@techcorp.example>"}']
+    started.input.payloads[0].data = b'{"to":"BOB"}'
+    assert len(canaries_in(history)) == 1

@@ -198,7 +198,7 @@ async def _nothing_missing_nothing_twice(world: World, incident: UUID, *, copies
             ("slack", SLACK_ALERT, "sent"),
             ("email", CUSTOMER_MAIL, "sent"),
             ("slack", "integration_disconnected_escalation", "sent"),
-            *[("slack", "integration_disconnected_note", "sent")] * 3,  # escalated, recovering, resolved
+            *[("slack", "integration_disconnected_note", "sent")] * 4,  # escalated, recovering, resolved, and resolved to the manager
             ("email", "integration_reconnected_customer", "sent"),
         ]
     )

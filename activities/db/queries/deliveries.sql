@@ -49,3 +49,6 @@ order by created_at limit 1
 update deliveries set opened_at = coalesce(opened_at, now())
 where incident_id = $1 and person_id = $2 and template = 'integration_disconnected_customer' and opened_at is null
 returning delivery_key
+
+-- name: by_key
+select delivery_key, external_id, status, recipient from deliveries where delivery_key = $1
