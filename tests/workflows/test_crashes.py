@@ -198,7 +198,7 @@ async def _nothing_missing_nothing_twice(world: World, incident: UUID, *, copies
             ("slack", SLACK_ALERT, "sent"),
             ("email", CUSTOMER_MAIL, "sent"),
             ("slack", "integration_disconnected_escalation", "sent"),
-            *[("slack", "integration_disconnected_note", "sent")] * 4,  # escalated, recovering, resolved, and resolved to the manager
+            *[("slack", "integration_disconnected_note", "sent")] * 4,  # escalated, recovering, resolved twice
             ("email", "integration_reconnected_customer", "sent"),
         ]
     )
@@ -220,7 +220,7 @@ async def _nothing_missing_nothing_twice(world: World, incident: UUID, *, copies
     once += ["recovery_hinted", "recovering", "closed", "announced"]
     assert [line for line in lines if line in once] == once
     assert lines.count("health_score_adjusted") == 2
-    assert lines.count("notice_sent") == 7
+    assert lines.count("notice_sent") == 8
 
 
 async def test_kill_9_of_the_real_worker(world: World, around: Surroundings) -> None:
