@@ -28,8 +28,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from activities.db.pool import UNAVAILABLE, Pool
 from activities.db.sql import queries
+from activities.probes import logins
 from activities.probes.check import MONITOR_SOURCE, Grant, Known, Prober, Renewal, Seen
-from activities.probes.monitor import WebhookMonitor, join
+from activities.probes.monitor import OidcMonitor, SamlMonitor, WebhookMonitor, join
 from activities.secrets import SecretBox, SecretsError
 from workflows.contracts import Check
 from workflows.domain.webhook_budget import Deliveries
@@ -110,8 +111,9 @@ class ConnectionStore:
             return Seen(Check.INCONCLUSIVE, str(error))
         except ValidationError:
             return Seen(Check.INCONCLUSIVE, "the stored monitor is not valid any more; PUT it again")
-        if isinstance(monitor, WebhookMonitor):
-            counts = await self._pool.fetchrow(_SQL["deliveries"], look.integration, monitor.window, MONITOR_SOURCE)
+        if isinstance(monitor, WebhookMonitor | SamlMonitor | OidcMonitor):
+            window = monitor.window if isinstance(monitor, WebhookMonitor) else logins.WINDOW
+            counts = await self._pool.fetchrow(_SQL["deliveries"], look.integration, window, MONITOR_SOURCE)
             known = replace(known, deliveries=Deliveries(**dict(counts or {})))
         return await prober.look(row["integration_type"], monitor, known, force=force)
 

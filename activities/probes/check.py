@@ -5,6 +5,7 @@ from __future__ import annotations
 from activities.probes.api import ApiProbe
 from activities.probes.heartbeat import look_at_heartbeat
 from activities.probes.http import ProbeClient, UnaskableError
+from activities.probes.logins import with_logins
 from activities.probes.monitor import (
     ApiMonitor,
     HeartbeatMonitor,
@@ -22,7 +23,7 @@ from activities.probes.seen import MONITOR_SOURCE, EndpointSeen, Expiry, Grant, 
 from activities.probes.verdict import Judge, ready_to_store
 from activities.probes.webhook import WebhookProbe
 from workflows.contracts import Check
-from workflows.domain.diagnosis import Catalogue
+from workflows.domain.diagnosis import Catalogue, Surface
 
 __all__ = ["MONITOR_SOURCE", "EndpointSeen", "Expiry", "Grant", "Known", "Prober", "Renewal", "Seen"]
 
@@ -63,8 +64,10 @@ class Prober:
             case WebhookMonitor():
                 return await self._webhook.look(provider, monitor, known)
             case SamlMonitor():
-                return await self._saml.look(provider, monitor, known)
+                seen = await self._saml.look(provider, monitor, known)
+                return with_logins(self._judge, provider, Surface.SAML, seen, known)
             case OidcMonitor():
-                return await self._oidc.look(provider, monitor)
+                seen = await self._oidc.look(provider, monitor)
+                return with_logins(self._judge, provider, Surface.OIDC, seen, known)
             case HeartbeatMonitor():
                 return look_at_heartbeat(self._judge, provider, monitor, known)
