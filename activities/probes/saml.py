@@ -32,11 +32,11 @@ class SamlProbe:
             said = f"the metadata address answered {answer.status}{where}"
             return self.judge.refused(provider, Surface.SAML, answer, said)
         if answer.cut:
-            return self._failed(provider, answer, "the metadata is larger than 1 MiB")
+            return self._unreadable(provider, answer, "the metadata is larger than 1 MiB")
         try:
             metadata = read_metadata(answer.body)
         except MetadataError as error:
-            return self._failed(provider, answer, str(error))
+            return self._unreadable(provider, answer, str(error))
         return replace(self._judged(provider, answer, metadata, known.now), latency=answer.latency)
 
     def _judged(self, provider: str, answer: Answer, metadata: Metadata, now: datetime) -> Seen:
@@ -59,6 +59,10 @@ class SamlProbe:
             return Seen(Check.DEGRADED, f"the metadata itself expired on {metadata.valid_until:%Y-%m-%d}; {detail}",
                         expiries=(expiry,))  # fmt: skip
         return Seen(Check.WORKING, detail + about_clock(answer), expiries=(expiry,))
+
+    def _unreadable(self, provider: str, answer: Answer, problem: str) -> Seen:
+        """Whatever the words: a page that is no metadata, today, proves nothing about people's logins."""
+        return replace(self._failed(provider, answer, problem), check=Check.INCONCLUSIVE)
 
     def _failed(self, provider: str, answer: Answer, problem: str) -> Seen:
         failure = Failure(provider=provider, surface=Surface.SAML, error_description=problem)
