@@ -119,9 +119,10 @@ class Script:
         self.by_integration[integration].append(Scripted(kind, integration, at, at + span))
 
     def add_blip(self, kind: Trouble, integration: UUID, at: datetime, span: timedelta) -> None:
-        """Two blips in a row would be one long enough to be confirmed."""
-        blips = (t for t in self.by_integration[integration] if t.kind in {Trouble.BLIP, Trouble.PROVIDER_BLIP})
-        if all(abs(t.begins_at - at) > 3 * MINUTE for t in blips):
+        """Two blips in a row, or one on top of a flapping, would be one long enough to be confirmed."""
+        passing = {Trouble.BLIP, Trouble.PROVIDER_BLIP, Trouble.FLAPPING}
+        others = (t for t in self.by_integration[integration] if t.kind in passing)
+        if all(at < t.begins_at - 3 * MINUTE or at > t.ends_at + 3 * MINUTE for t in others):
             self.add(kind, integration, at, span)
 
     def all(self) -> Iterator[Scripted]:
@@ -138,7 +139,9 @@ class Script:
         going_on = [t for t in (*self.ours, *self.by_integration[integration]) if t.holds(at)]
         for trouble in going_on:
             trouble.looks += 1
-        kinds = [t.kind for t in going_on if t.kind is not Trouble.FLAPPING or at.timestamp() % 80 < 20]
+        kinds = [
+            t.kind for t in going_on if t.kind is not Trouble.FLAPPING or (at - self.start).total_seconds() % 80 < 20
+        ]
         if not kinds:
             return WORKING
         if Trouble.OUR_NETWORK in kinds:

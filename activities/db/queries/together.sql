@@ -36,10 +36,12 @@ update deliveries set retry_at = $2, error = $3 where delivery_key = $1
 update deliveries set status = 'pending' where delivery_key = $1
 
 -- name: waiting
-select d.delivery_key, d.incident_id from deliveries d
+select d.delivery_key, d.incident_id from deliveries d join incidents i on i.id = d.incident_id
 where d.person_id = $1 and d.delivery_key <> $2 and d.channel = 'email'
   and d.template = 'integration_disconnected_customer' and d.status = 'pending' and d.attempts = 0
   and not d.details ? 'asked'
+  and (i.policy #>> '{customer,min_between_mails}' is distinct from '0s'  -- else it was not to be told together
+    or i.policy #>> '{customer,group_within}' is distinct from '0s')
   and not exists (select from deliveries o where o.incident_id = d.incident_id and o.person_id = d.person_id
     and o.template = d.template and o.details ? 'asked' and o.status in ('pending', 'sending', 'sent', 'unknown'))
 order by d.created_at, d.delivery_key limit 20 for update of d
