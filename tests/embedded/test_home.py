@@ -80,6 +80,7 @@ def test_a_taken_port_gives_way_unless_it_was_asked_for(home: Home) -> None:
     """A usual port moves to a free one; RELINK_API_PORT is refused, naming the port and who has it."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
+        home.choose({}, NO_DOTENV)  # makes the folder
         (home.folder / "state.json").write_text(f'{{"ports": {{"slack": {taken}}}, "own": {{}}}}')
         second = home.choose({}, NO_DOTENV)
         assert second.ports["slack"] not in (taken, 0)
