@@ -13,10 +13,9 @@ import pytest_asyncio
 from activities.db import migrate as migrating
 from activities.db.migrate import Migration, MigrationError, migrate, migrations, pending
 from activities.db.pool import Pool, create_pool
-from activities.db.sql import queries
 from starter.embedded.postgres import PostgresServer
 from tests.activities.store import Store
-from tests.statements import names
+from tests.statements import everything
 
 
 @pytest_asyncio.fixture
@@ -69,11 +68,11 @@ def test_migrations_are_numbered_without_gaps() -> None:
 async def test_every_statement_fits_the_schema(store: Store) -> None:
     """PostgreSQL can plan each of them: no column or type is misspelt in a corner that is rarely run."""
     async with store.pool.acquire() as connection:
-        for file, name in names():
+        for name, statement in everything():
             try:
-                await connection.prepare(queries(file)[name])
+                await connection.prepare(statement)
             except asyncpg.PostgresError as error:
-                pytest.fail(f"{file}.sql, {name}: {error}")
+                pytest.fail(f"{name}: {error}")
 
 
 async def test_the_tables_are_those_of_the_prd(store: Store) -> None:

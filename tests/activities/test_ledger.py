@@ -194,5 +194,31 @@ async def test_closing_while_a_notice_is_being_sent(store: Store) -> None:
     assert (await _row(store, intent))["status"] == "sent"
 
 
+async def test_what_a_dead_attempt_did_not_send_waits_while_it_recovers(store: Store) -> None:
+    """Nothing had left us, so the customer is asked to mend it only if it fails again."""
+    ledger, intent = await _first_mail(store)
+    await _claimed(ledger, intent)
+    await _lease_runs_out(store)
+    await store.pool.execute("update incidents set status = 'recovering'")
+    assert await ledger.claim(intent.key, NOW) is Told.PENDING
+    assert (await _row(store, intent))["status"] == "pending"
+    assert await ledger.due(intent.incident_id, NOW + timedelta(hours=1)) == []
+    await store.pool.execute("update incidents set status = 'open'")
+    assert isinstance(await ledger.claim(intent.key, NOW), Claim)
+
+
+async def _first_mail(store: Store) -> tuple[Ledger, Intent]:
+    incident = (await store.fail()).incident
+    assert incident is not None
+    bob = await store.value(
+        "insert into people (customer_id, role, email) select id, 'technical_contact', 'bob@techcorp.example'"
+        " from customers where external_id = 'techcorp' returning id"
+    )
+    intent = Intent(incident, "email", CUSTOMER, "technical_contact", "bob@techcorp.example", bob)
+    async with store.pool.acquire() as connection:
+        await intend(connection, intent)
+    return Ledger(store.pool), intent
+
+
 async def test_an_unknown_key_is_nothing_to_send(store: Store) -> None:
     assert await Ledger(store.pool).claim(str(UUID(int=0)), NOW) is Told.SUPPRESSED
