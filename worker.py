@@ -32,6 +32,7 @@ from activities.db.outages import OutageStore
 from activities.db.pool import Pool, create_pool
 from activities.db.views import ViewLoader
 from activities.db.warnings import NoticeStore
+from activities.discretion import Discretion
 from activities.egress import Egress
 from activities.email import EmailSender, SmtpServer
 from activities.health_score import HealthScores
@@ -46,6 +47,7 @@ from activities.probes.check import Prober
 from activities.probes.http import ProbeClient
 from activities.reconciling import Reconciler
 from activities.rendering import Renderer
+from activities.rendering_templates import TemplatesError
 from activities.secrets import SecretBox, SecretsError
 from activities.settings import Settings, SettingsError
 from activities.slack import HTTP_TIMEOUT, SlackSender
@@ -146,6 +148,7 @@ def make_worker(client: Client, objects: list[object]) -> Worker:
         task_queue=TASK_QUEUE,
         workflows=[IntegrationDisconnectionResponse, ReconcileIncidents, WarnOfExpiry, SendNotices],
         activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
+        interceptors=[Discretion()],
         max_cached_workflows=2_000,  # about 76 KB each; replay is cheap
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),  # how long a killed worker's tasks wait for it
         graceful_shutdown_timeout=timedelta(seconds=15),  # longer than any notice may take
@@ -159,6 +162,7 @@ def make_probe_worker(client: Client, objects: list[object]) -> Worker:
         task_queue=PROBE_TASK_QUEUE,
         workflows=[MonitorIntegrations],
         activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
+        interceptors=[Discretion()],
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=40),  # longer than any look: one that renews a grant must end
     )
@@ -243,7 +247,7 @@ async def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await serve(settings, stop, queue)
-    except (SettingsError, PolicyError, SecretsError, ValueError) as error:
+    except (SettingsError, PolicyError, SecretsError, TemplatesError, ValueError) as error:
         sys.stderr.write(f"relink worker: {error}\n")
         return 1
     return 0

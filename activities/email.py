@@ -57,7 +57,7 @@ class SmtpServer:
         parts = urlsplit(url)
         tls = parse_qs(parts.query).get("tls", ["starttls"])[-1]
         if parts.scheme != "smtp" or not parts.hostname or tls not in {"none", "starttls", "implicit"}:
-            raise ValueError("expected smtp://[user:password@]host:port?tls=none|starttls|implicit")
+            raise ValueError("RELINK_SMTP_URL: expected smtp://[user:password@]host:port?tls=none|starttls|implicit")
         port = parts.port or (465 if tls == "implicit" else 587)
         user = unquote(parts.username) if parts.username else None
         password = unquote(parts.password) if parts.password else None

@@ -22,6 +22,12 @@ def edit_later(delay: timedelta | None) -> ApplicationError:
     return ApplicationError("Slack does not take the edit now", type="EditLater", next_retry_delay=delay)
 
 
+def unexpected(error: Exception) -> ApplicationError:
+    """Something that we did not foresee, or a server of ours that is away: tried again, and told by its type only."""
+    name = type(error).__name__
+    return ApplicationError(f"{name}; the worker's log says where", type=name)
+
+
 def look_again(detail: str, delay: timedelta) -> ApplicationError:
     """A check could not tell; look again after `delay`."""
     return ApplicationError(detail, type="CheckInconclusive", next_retry_delay=delay)

@@ -27,6 +27,7 @@ from activities.db.pool import UNAVAILABLE, Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from activities.db.views import ViewLoader, person_for
+from activities.discretion import note_unexpected
 from activities.email import EmailSender
 from activities.errors import edit_later, incident_unknown, lease_held
 from activities.fallback import fallback
@@ -180,7 +181,7 @@ class Notices:
                 raise  # our own database: Temporal tries again
             return await self._put_back(at, claim, f"no answer within {ATTEMPT} s")
         except Exception as error:  # noqa: BLE001 - see above; the log has the whole of it
-            activity.logger.exception("a message could not be sent", extra={"delivery": claim.key})
+            note_unexpected(error)
             return await self._put_back(at, claim, f"could not be sent: {type(error).__name__}")
 
     async def _put_back(self, at: IncidentAt, claim: Claim, error: str) -> Told:

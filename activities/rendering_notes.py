@@ -12,7 +12,6 @@ from activities.rendering_safety import one_line
 
 # Every detail may be left out. `by`, `to` and `name` are names of people; aware datetimes become times of the reader.
 NOTES: dict[str, tuple[str, ...]] = {
-    "explanation": (),
     "acknowledged": ("by", "until"),  # until: when it starts to escalate again
     "snoozed": ("by", "until"),
     "snooze_ended": (),
@@ -29,16 +28,12 @@ NOTES: dict[str, tuple[str, ...]] = {
         "task_completed",
         "score_restored",
     ),  # fixed_by: customer, csm, engineering, provider, itself
-    "not_confirmed": (),
     "closed": ("by", "note"),  # by hand; which way is the incident's own resolution
     "removed": ("by",),
     "mail_sent": ("name", "by", "reminder", "together"),  # by: who pressed the button; together: other integrations
     "mail_held": ("name", "until"),  # the contact was written to a moment ago
     "mail_failed": ("name", "reason", "next_name"),  # next_name: the contact who is tried next
-    "mail_suppressed": ("name", "reason"),
-    "no_technical_contact": (),
     "tech_call_requested": ("by", "name", "booking", "times"),  # booking: the mail carries a booking link
-    "engineering_paged": ("channel",),
     "worsened": (),
 }
 

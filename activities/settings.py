@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+_SHORTEST_KEY = 32
 _EXAMPLES = {
     "RELINK_DATABASE_URL": "postgresql://user:password@host:5432/database",
     "RELINK_SECRET_KEY": "at least 32 random characters: openssl rand -hex 32",
@@ -25,6 +27,18 @@ class SettingsError(Exception):
     """A setting is wrong or missing; the message names it and says what to write."""
 
 
+def _mailbox(text: str) -> str:
+    if "@" not in parseaddr(text)[1] or "\n" in text:
+        raise ValueError(f"expected a mailbox such as {_EXAMPLES['RELINK_EMAIL_FROM']}")
+    return text
+
+
+def _long_enough(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < _SHORTEST_KEY:
+        raise ValueError(f"expected {_EXAMPLES['RELINK_SECRET_KEY']}")
+    return key
+
+
 class Settings(BaseSettings):
     """Everything that may differ between two installations, except the policy."""
 
@@ -33,10 +47,10 @@ class Settings(BaseSettings):
     )
 
     database_url: str | None = None
-    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
+    secret_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
     smtp_url: SecretStr | None = None
-    email_from: str | None = None
+    email_from: Annotated[str, AfterValidator(_mailbox)] | None = None
 
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8080

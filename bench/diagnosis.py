@@ -1,4 +1,4 @@
-"""How often the diagnosis is right, and how fast it is: `python -m bench.diagnosis`, and the tests' own figures.
+"""How often the diagnosis is right: a part of `make bench`, and the tests' own figures.
 
 The failures, in `tests/data`:
 
@@ -17,19 +17,15 @@ providers that nobody wrote a playbook for, in free words, 83, 83 and 89.
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from activities.playbooks import load_catalogue
-from starter.diagnosing import diagnose_batch
 from workflows.domain.diagnosis import Catalogue, ConnectionState, Failure, diagnose
 
 DATA = Path(__file__).resolve().parent.parent / "tests" / "data"
-FLOOR_PER_SECOND = 1_000  # lines of a batch, on one core
 ALL = "all"
 SETS = (
     "provider_failures", "documented_failures", "collected_failures", "blind_failures", "catalogue_failures",
@@ -110,18 +106,3 @@ def _line(provider: str, known: Score, alone: Score) -> str:
     shares = (f"{known.share(of):.1%} ({alone.share(of):.0%})" for of in columns)
     alarms = f"{known.false_alarms} ({alone.false_alarms})"
     return f"{provider[:21]:22}{known.failures:>5}" + "".join(f"{share:>14}" for share in shares) + f"{alarms:>14}"
-
-
-def lines_per_second(repeats: int = 20) -> float:
-    """The speed of `relink diagnose --batch` without reading and printing."""
-    lines = [json.dumps({name: row[name] for name in Failure.model_fields}) for row in failures("provider_failures")]
-    load_catalogue()
-    start = time.process_time()  # of one core, whatever else the machine is doing
-    done = sum(1 for _ in diagnose_batch(lines * repeats))
-    return done / (time.process_time() - start)
-
-
-if __name__ == "__main__":
-    speed = lines_per_second()
-    sys.stdout.write(report() + f"diagnose --batch: {speed:,.0f} lines a second (floor {FLOOR_PER_SECOND:,})\n")
-    sys.exit(speed < FLOOR_PER_SECOND)

@@ -13,12 +13,13 @@ from temporalio.service import RPCError
 
 from activities.db.migrate import MigrationError
 from activities.policy import PolicyError
+from activities.rendering_templates import TemplatesError
 from activities.secrets import SecretsError
 from activities.settings import SettingsError
 from starter.commands import incidents, records, service, tools
 from starter.commands.output import CommandError, complain
 
-EXPECTED = (SettingsError, PolicyError, SecretsError, MigrationError, CommandError)
+EXPECTED = (SettingsError, PolicyError, SecretsError, TemplatesError, MigrationError, CommandError)
 UNREACHABLE = (OSError, asyncpg.PostgresError, RPCError, TimeoutError)
 
 app = App(

@@ -70,8 +70,12 @@ async def _settings(settings: Settings) -> str:
 
 async def _policy(settings: Settings) -> str:
     people = load_policy(settings.policy_file).people
-    unset = [name for name in ("cs_leadership", "engineering") if not any(getattr(people, name).model_dump().values())]
-    return f"valid; nobody is set as {' and '.join(unset)}, so they are skipped" if unset else "valid"
+    unset = [
+        name
+        for name in ("cs_leadership", "engineering", "fallback_csm")
+        if not any(getattr(people, name).model_dump().values())
+    ]
+    return f"valid; nobody is set as {', '.join(unset)}, so they are skipped" if unset else "valid"
 
 
 async def _database(settings: Settings) -> str:

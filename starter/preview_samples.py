@@ -188,9 +188,7 @@ NOTE_SAMPLES: dict[str, dict[str, object]] = {
     "mail_sent": {"name": "Bob Smith", "by": "Dana Kim", "together": 2},
     "mail_held": {"name": "Bob Smith", "until": NOW + timedelta(minutes=9)},
     "mail_failed": {"name": "Bob Smith", "reason": "the mailbox does not exist", "next_name": "Eve Jones"},
-    "mail_suppressed": {"name": "Bob Smith", "reason": "the last mail went out less than an hour ago"},
     "tech_call_requested": {"by": "Dana Kim", "name": "Bob Smith", "times": [NOW + timedelta(days=1)]},
-    "engineering_paged": {"channel": "slack"},
 }
 NOTE_STATES = {
     "acknowledged": "acknowledged",
@@ -200,8 +198,6 @@ NOTE_STATES = {
     "resolved": "resolved",
     "closed": "no_longer_used",
     "removed": "removed",
-    "engineering_paged": "ours",
-    "no_technical_contact": "no_contact",
 }
 STATUS_PAGE: dict[str, object] = {
     "integration": {

@@ -6,6 +6,8 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
+from activities.settings import SettingsError
+
 SEARCH_ATTRIBUTES = ("CustomerId", "IntegrationType", "Severity", "IncidentStatus")
 
 
@@ -16,12 +18,17 @@ class TemporalUnreachableError(ConnectionError):
 async def connect(*, lazy: bool = False) -> Client:
     """Connects as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … say; `lazy` defers it to the first call.
 
-    Raises TemporalUnreachableError.
+    Raises TemporalUnreachableError, or SettingsError if one of the settings is wrong in itself.
     """
-    config = ClientConfig.load_client_connect_config()
-    config.setdefault("target_host", "localhost:7233")
+    try:
+        config = ClientConfig.load_client_connect_config()
+        config.setdefault("target_host", "localhost:7233")
+    except (RuntimeError, OSError, ValueError) as error:
+        raise SettingsError(f"TEMPORAL_PROFILE, TEMPORAL_TLS_*: {error}") from None
     try:
         return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+    except ValueError as error:
+        raise SettingsError(f"TEMPORAL_ADDRESS: {error}: {config['target_host']}") from None
     except RuntimeError as error:
         why = "connection refused" if "refused" in str(error) else str(error)[:200]
         raise TemporalUnreachableError(

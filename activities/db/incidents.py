@@ -225,8 +225,11 @@ class IncidentStore:
                         connection, incident, kind, every_ten_minutes, hint=row["hint_kind"], reason=detail
                     )
             else:
-                await connection.execute(_SQL["recheck_later"], incident, now, _patience(row["hinted_at"], now))
+                later = _patience(row["hinted_at"], now)
+                await connection.execute(_SQL["recheck_later"], incident, now, later)
                 await add_to_timeline(connection, incident, "check_inconclusive", seen=detail)
+                if row["hint_kind"] in {"callback", "person"}:  # once: somebody waits to hear of it
+                    await intend_note(connection, incident, "check_inconclusive", seen_hint, next_at=now + later)
 
     async def record_hold(self, incident: UUID, check: Check, now: datetime, detail: str) -> None:
         """Records the look at the end of the quiet window: broken reopens, inconclusive holds a little longer."""

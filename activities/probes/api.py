@@ -13,7 +13,7 @@ from activities.probes.monitor import ApiMonitor, Endpoint
 from activities.probes.seen import EndpointSeen, Expiry, Known, Seen
 from activities.probes.verdict import Judge
 from workflows.contracts import Check
-from workflows.domain.diagnosis import Surface
+from workflows.domain.diagnosis import Category, ConnectionState, Failure, Surface
 
 _NAMED = 5  # endpoints that a detail lists
 
@@ -58,15 +58,27 @@ class ApiProbe:
             return EndpointSeen(name, seen.check), seen
         except UnaskableError as error:
             return EndpointSeen(name, Check.INCONCLUSIVE), Seen(Check.INCONCLUSIVE, f"{name}: {error}")
-        seen = self._judged(provider, name, endpoint, answer)
+        seen = self._judged(provider, name, endpoint, answer, has_credential=bool(headers))
         seen = replace(seen, expiries=_stated_expiry(provider, answer))
         return EndpointSeen(name, seen.check, answer.status, answer.latency), seen
 
-    def _judged(self, provider: str, name: str, endpoint: Endpoint, answer: Answer) -> Seen:
+    def _without_renewal(self, provider: str, seen: Seen, answer: Answer) -> Seen:
+        """What reads as an expired access token is a refused credential here: nothing renews a header. It still takes
+        a second look, because a provider in trouble also refuses good credentials."""
+        if seen.diagnosis is None or seen.diagnosis.category is not Category.TOKEN_EXPIRED:
+            return seen
+        refused = Failure(
+            provider=provider, surface=Surface.REST_API, http_status=answer.status, error_code="invalid_api_key"
+        )
+        found = self.judge.stated(Check.INCONCLUSIVE, refused, seen.detail, ConnectionState.DEGRADED)
+        return replace(found, failure=seen.failure, latency=seen.latency)
+
+    def _judged(self, provider: str, name: str, endpoint: Endpoint, answer: Answer, *, has_credential: bool) -> Seen:
         wanted = endpoint.expect_status
         if answer.status != wanted if wanted else not 200 <= answer.status < 300:
             where = " (redirects are not followed)" if 300 <= answer.status < 400 else ""
-            return self.judge.refused(provider, Surface.REST_API, answer, f"{name} answered {answer.status}{where}")
+            seen = self.judge.refused(provider, Surface.REST_API, answer, f"{name} answered {answer.status}{where}")
+            return self._without_renewal(provider, seen, answer) if has_credential else seen
         document = answer.json
         if endpoint.expect_json is not None and not contains(document, endpoint.expect_json):
             said = f"{name} answered {answer.status} without the expected JSON"

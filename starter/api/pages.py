@@ -45,7 +45,7 @@ async def integration_page(integration: UUID, use: Use, token: str = "") -> Resp
     except UnknownIntegrationError:
         return message(use.renderer, "There is nothing here", "This integration does not exist.", 404)
     except BadTokenError:
-        pass
+        return message(use.renderer, "This link does not work", "It was cut off or changed on its way.", 403)
     return message(use.renderer, "This link does not work", "It was cut off or changed on its way.", 403)
 
 

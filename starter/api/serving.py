@@ -31,6 +31,8 @@ async def serve(settings: Settings) -> None:
     """
     from starter.api.app import create_app  # noqa: PLC0415  (app re-exports this function)
 
+    if settings.slack_bot_token and not settings.slack_signing_secret:
+        _log.warning("RELINK_SLACK_SIGNING_SECRET is not set, so the buttons in Slack do not work")
     async with opened(settings) as resources:
         listener = _listen(settings.api_host, settings.api_port)
         config = uvicorn.Config(

@@ -56,7 +56,8 @@ async def _run(home: Home, console: Console) -> None:
     async with Supervisor(home.pids, say) as supervisor:
         await Parts(home, choice).start(supervisor)
         console.print(_addresses(home, choice))
-        say("A key for the API: .venv/bin/relink keys create me --scope admin --scope events --scope read")
+        scopes = " ".join(f"--scope {scope}" for scope in ("admin", "events", "read", "operate"))
+        say(f"A key for the API: .venv/bin/relink keys create me {scopes}")
         say("Everything runs. Ctrl-C stops it; nothing is lost by that.")
         await asyncio.Event().wait()
 

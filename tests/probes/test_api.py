@@ -201,3 +201,17 @@ async def test_a_forbidden_endpoint_is_no_failure_of_theirs(server: HTTPServer) 
         seen = await look(Prober(client, load_catalogue()), {"url": server.url_for("/ok")})
     assert (seen.check, seen.diagnosis, seen.failure) == (Check.INCONCLUSIVE, None, None)
     assert "is not a public address" in seen.detail
+
+
+async def test_nothing_renews_a_header(prober: Prober, server: HTTPServer) -> None:
+    """A 401 to a stored key is a refused key, and its owner is asked; not an expired token that is being renewed. It
+    still takes a second look."""
+    endpoint = {"url": server.url_for("/401")}
+    seen = await look(prober, endpoint, headers={"Authorization": "Bearer s3cr3t-value"})
+    assert seen.check is Check.INCONCLUSIVE
+    assert seen.diagnosis is not None
+    assert seen.diagnosis.category is Category.CREDENTIALS_INVALID
+    assert seen.diagnosis.who_fixes.is_customer
+    bare = await look(prober, endpoint)
+    assert bare.diagnosis is not None
+    assert bare.diagnosis.category is Category.TOKEN_EXPIRED

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from activities.playbooks import load_catalogue
-from bench.diagnosis import ALL, FLOOR_PER_SECOND, SETS, Score, by_provider, failures, lines_per_second, report
+from bench.diagnosis import ALL, SETS, Score, by_provider, failures
 from workflows.domain.diagnosis import Failure, diagnose
 
 
 def _all(name: str, *, leave_out: bool = False) -> Score:
     catalogue = load_catalogue()
     return by_provider(failures(name), catalogue.without if leave_out else lambda _: catalogue)[ALL]
-
-
-def test_the_figures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever runs the tests sees the figures, by provider and with each provider left out."""
-    with capsys.disabled():
-        sys.stdout.write(f"\n{report()}\n")
 
 
 def test_collected_failures_are_diagnosed_right() -> None:
@@ -88,8 +80,3 @@ def test_the_generic_layer_stands_by_itself(name: str) -> None:
     # Only a playbook knows that a Salesforce host which does not resolve is not a server of the customer, and that a
     # key of Stripe's that begins with "ek" lives for minutes.
     assert score.false_alarms == (1 if name in ("blind_failures", "catalogue_failures") else 0)
-
-
-def test_a_batch_of_thousands_is_quick() -> None:
-    """A floor far below what was measured (6,000 lines a second), so that a slow machine does not fail it."""
-    assert lines_per_second(repeats=4) >= FLOOR_PER_SECOND

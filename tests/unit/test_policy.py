@@ -121,7 +121,7 @@ def test_all_mistakes_are_named_at_once(own: Path) -> None:
 
 
 def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match=r"missing\.toml: can't be read"):
+    with pytest.raises(PolicyError, match=r"missing\.toml can't be read"):
         load_policy(tmp_path / "missing.toml")
 
 
