@@ -11,6 +11,7 @@ run: .venv/ready
 	@$(BIN)/python -m starter run
 
 test: lint
+	@$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -n 2
 
 lint: .venv/ready

@@ -24,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record-histories", action="store_true", help="write the histories of the tests that are marked `history`"
     )
+    parser.addoption(
+        "--screenshots", type=Path, metavar="DIR", help="where the browser tests leave pictures of every page"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -143,9 +143,9 @@ def assemble(pool: Pool, bells: RecordedBells, **settings: Any) -> Resources:
 
 
 @asynccontextmanager
-async def opened(pool: Pool) -> AsyncIterator[Api]:
+async def opened(pool: Pool, **settings: Any) -> AsyncIterator[Api]:
     bells = RecordedBells()
-    resources = assemble(pool, bells)
+    resources = assemble(pool, bells, **settings)
     app = create_app(resources)
     _, key = await KeyStore(pool).create("everything", list(Scope))
     async with client_of(app, Authorization=f"Bearer {key}") as http:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import httpx
 import pytest
 
-from activities.db.ledger import CUSTOMER, Intent, intend
-from activities.links import LIFETIMES, Purpose
+from activities.links import Purpose
 from starter.api.reconnect import with_return_url
 from tests.api.calling import Api
+from tests.api.story import Story, begin
 
 NOW = datetime.now(UTC)
 
@@ -27,51 +26,9 @@ async def visitor(shared: Api) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-class Story:
-    """A disconnected integration whose contact was mailed a link."""
-
-    def __init__(self, api: Api, incident: str, bob: UUID) -> None:
-        self.api, self.incident, self.bob = api, incident, bob
-
-    def link(self, purpose: Purpose = Purpose.RECONNECT, *, ago: timedelta = timedelta()) -> str:
-        token = self.api.resources.links.sign(purpose, UUID(self.incident), self.bob, datetime.now(UTC) - ago)
-        return f"/r/{token}" + ("/returned" if purpose is Purpose.RETURN else "")
-
-    def old_link(self, purpose: Purpose = Purpose.RECONNECT) -> str:
-        return self.link(purpose, ago=LIFETIMES[purpose] + timedelta(seconds=5))
-
-    async def facts(self) -> dict[str, Any]:
-        """Everything that a visitor could change, but for the lines that say that a page was fetched."""
-        row = await self.api.pool.fetchrow(
-            "select i.*, h.status as health, h.updated_at as touched from incidents i"
-            " join integration_health h on h.id = i.integration_health_id where i.id = $1",
-            self.incident,
-        )
-        assert row is not None
-        lines = [kind for kind in await self.api.timeline(self.incident) if kind != "page_fetched"]
-        mails = await self.api.pool.fetch("select * from deliveries where incident_id = $1", self.incident)
-        return {**row, "timeline": lines, "mails": mails, "bells": await self.api.doorbells(self.incident)}
-
-    async def opened_at(self) -> datetime | None:
-        query = "select opened_at from deliveries where incident_id = $1 and template = $2"
-        found: datetime | None = await self.api.pool.fetchval(query, self.incident, CUSTOMER)
-        return found
-
-
 @pytest.fixture
 async def story(apart: Api) -> Story:
-    await apart.integration(reconnect_url="https://app.acme.example/settings?tab=integrations")
-    incident = await apart.incident(error={"code": "invalid_grant", "message": "expired access/refresh token"})
-    bob = (await apart.http.get(f"/v1/customers/{apart.name}")).json()["technical_contacts"][0]["id"]
-    async with apart.pool.acquire() as connection:
-        to = "bob@techcorp.example"
-        await intend(connection, Intent(UUID(incident), "email", CUSTOMER, "technical_contact", to, UUID(bob)))
-    await apart.pool.execute(
-        "update deliveries set status = 'sent', sent_at = now(), created_at = now() - interval '1 hour'"
-        " where incident_id = $1",
-        incident,
-    )
-    return Story(apart, incident, UUID(bob))
+    return await begin(apart)
 
 
 def check_headers(response: httpx.Response) -> None:

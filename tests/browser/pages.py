@@ -1,0 +1,53 @@
+"""The pages that people see, in every state. A new one is a line in PAGES, and all of test_pages.py judges it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from activities.links import Purpose
+from tests.browser import scenes
+from tests.browser.scenes import Scene
+
+
+@dataclass(frozen=True)
+class Page:
+    """`button` is the name of the only button, and pressing it leads to a page with the heading `then`."""
+
+    name: str
+    scene: Scene
+    heading: str
+    button: str = ""
+    then: str = ""
+    status: int = 200
+
+
+RECONNECT, DONE, MAIL = "Reconnect Salesforce", "I have reconnected it", "Send me a new link"
+WORKS, INVALID, STATUS = "Salesforce is working again", "This link no longer works", "Salesforce CRM Sync"
+BACK = Purpose.RETURN
+
+PAGES = (
+    # What the customer's technical contact sees.
+    Page("reconnect", scenes.reconnect(), RECONNECT, RECONNECT, then="Acme settings"),
+    Page("reconnect-by-hand", scenes.reconnect(reconnect_url=None), RECONNECT, DONE, then="Thank you"),
+    Page(
+        "reconnect-degraded", scenes.reconnect(set_to="kind = 'degraded'"), RECONNECT, RECONNECT, then="Acme settings"
+    ),
+    Page("reconnect-not-self-serve", scenes.reconnect(self_serve=False), "Fix your Salesforce integration"),
+    Page("reconnect-blocked", scenes.reconnect(error=scenes.BLOCKED), "Fix your Salesforce integration"),
+    Page("reconnect-our-fault", scenes.reconnect(error=scenes.OURS), "Fix your Salesforce integration"),
+    Page("reconnect-recovering", scenes.reconnect(set_to="status = 'recovering'"), WORKS),
+    Page("reconnect-fixed", scenes.reconnect(set_to="status = 'closed', resolution = 'verified'"), WORKS),
+    Page("reconnect-no-longer-used", scenes.no_longer_used, INVALID, MAIL, then="Check your inbox", status=410),
+    Page("reconnect-expired", scenes.expired, INVALID, MAIL, then="Check your inbox", status=410),
+    Page("reconnect-tampered", scenes.tampered, INVALID, MAIL, then="Check your inbox", status=410),
+    Page("returned", scenes.reconnect(BACK), "Did you reconnect Salesforce?", DONE, then="Thank you"),
+    Page("returned-recovering", scenes.reconnect(BACK, set_to="status = 'recovering'"), WORKS),
+    # What View Integration Status opens.
+    Page("status", scenes.status(), STATUS),
+    Page("status-over", scenes.status(is_over=True), STATUS),
+    Page("status-healthy", scenes.healthy, "Salesforce"),
+    Page("status-removed", scenes.removed, "Salesforce"),
+    Page("status-expired", scenes.old_status, "This link is too old", status=403),
+    Page("status-tampered", scenes.cut_off_status, "This link does not work", status=403),
+    Page("status-unknown", scenes.unknown_status, "There is nothing here", status=404),
+)

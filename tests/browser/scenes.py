@@ -1,0 +1,100 @@
+"""What has happened before somebody opens a page: each scene is played for a customer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from activities.links import LIFETIMES, Purpose
+from tests.api.calling import Api
+from tests.api.story import begin
+from tests.browser.site import Site
+
+Scene = Callable[[Site], Awaitable[str]]
+"""Gives the address of the page, below the site's."""
+
+OURS = {"code": "invalid_client", "http_status": 401, "surface": "token_endpoint"}
+BLOCKED = {"code": "invalid_grant", "message": "app must be installed into org", "http_status": 400}
+
+
+def reconnect(
+    purpose: Purpose = Purpose.RECONNECT, *, set_to: str = "", error: dict[str, Any] | None = None, **integration: Any
+) -> Scene:
+    """The customer's page; `set_to` puts the incident into another state, in SQL."""
+
+    async def scene(site: Site) -> str:
+        story = await begin(site.api, error=error, **{"reconnect_url": site.product, **integration})
+        if set_to:
+            await site.api.pool.execute(f"update incidents set {set_to} where id = $1", story.incident)
+        return story.link(purpose)
+
+    return scene
+
+
+async def expired(site: Site) -> str:
+    return (await begin(site.api)).old_link()
+
+
+async def tampered(site: Site) -> str:
+    return (await begin(site.api)).link()[:-5]
+
+
+async def no_longer_used(site: Site) -> str:
+    story = await begin(site.api)
+    assert (await site.api.act(story.incident, "resolve", reason="no_longer_used")).status_code == 202
+    return story.link()
+
+
+def status_of(api: Api, integration: str, *, ago: timedelta = timedelta()) -> str:
+    token = api.resources.links.sign(Purpose.STATUS, UUID(integration), None, datetime.now(UTC) - ago)
+    return f"/integrations/{integration}?token={token}"
+
+
+def status(*, is_over: bool = False) -> Scene:
+    """The staff's page at its fullest: an earlier incident, a running one, and an action of every kind."""
+
+    async def scene(site: Site) -> str:
+        api = site.api
+        monitor = {"kind": "oidc", "issuer": "https://id.example.com", "interval": "5m"}
+        broken = {"is_critical": True, "display_name": "Salesforce CRM Sync", "monitor": monitor}
+        first = await begin(api, **broken)
+        await api.act(first.incident, "resolve", reason="false_alarm")
+        await api.event(event_type="sync_succeeded")
+        story = await begin(api, **broken)
+        for action, body in (
+            ("acknowledge", {}),
+            ("send-fix-instructions", {}),
+            ("schedule-tech-call", {}),
+            ("snooze", {"for": "4h"}),
+        ):
+            assert (await api.act(story.incident, action, **body)).status_code == 202
+        if is_over:
+            await api.act(story.incident, "resolve", reason="no_longer_used")
+        return status_of(api, story.integration)
+
+    return scene
+
+
+async def healthy(site: Site) -> str:
+    return status_of(site.api, (await site.api.integration())["id"])
+
+
+async def removed(site: Site) -> str:
+    story = await begin(site.api)
+    await site.api.http.delete(site.api.address())
+    return status_of(site.api, story.integration)
+
+
+async def old_status(site: Site) -> str:
+    age = LIFETIMES[Purpose.STATUS] + timedelta(seconds=5)
+    return status_of(site.api, (await site.api.integration())["id"], ago=age)
+
+
+async def cut_off_status(site: Site) -> str:
+    return (await healthy(site))[:-5]
+
+
+async def unknown_status(site: Site) -> str:
+    return status_of(site.api, str(uuid4()))
