@@ -87,7 +87,7 @@ def activities(
     slack = SlackSender(slack_client(settings), pool, ledger, views, render, links)
     smtp = SmtpServer.parse(settings.smtp_url.get_secret_value())
     email = EmailSender(smtp, settings.email_from, ledger, views, render, links)
-    connections = ConnectionStore(pool, _secret_box(settings))
+    connections = ConnectionStore(pool, SecretBox(settings.encryption_keys))
     notices = NoticeStore(pool, catalogue)
     return [
         Incidents(incidents, keeper.search_attributes),
@@ -105,7 +105,7 @@ def activities(
 def probing(settings: Settings, policy: PolicySource, pool: Pool, client: Client, probes: ProbeClient) -> list[object]:
     """The activity objects of the probe queue."""
     catalogue = load_catalogue()
-    connections = ConnectionStore(pool, _secret_box(settings))
+    connections = ConnectionStore(pool, SecretBox(settings.encryption_keys))
     prober = Prober(probes, catalogue)
     sweeper = Sweeper(
         ProbeStore(pool, EventStore(pool, lambda: policy.current, catalogue), catalogue),
@@ -116,10 +116,6 @@ def probing(settings: Settings, policy: PolicySource, pool: Pool, client: Client
         policy=lambda: policy.current,
     )
     return [Monitoring(pool, sweeper), Verification(IncidentStore(pool), connections, prober)]
-
-
-def _secret_box(settings: Settings) -> SecretBox:
-    return SecretBox(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
 
 
 def slack_client(settings: Settings) -> AsyncWebClient | None:
@@ -177,7 +173,7 @@ async def serve(settings: Settings, stop: asyncio.Event, queue: Queue = "all") -
         pool = await stack.enter_async_context(create_pool(settings.database_url, size=20))
         probes = await stack.enter_async_context(ProbeClient(allow_private=settings.probe_allow_private))
         while not stop.is_set():
-            client = await _connected(stop)
+            client = await _connected(settings, stop)
             if client is None:
                 return
             keeper = Keeper(client)
@@ -213,10 +209,10 @@ async def _work(workers: list[Worker], keeper: Keeper, stop: asyncio.Event) -> N
                 await task
 
 
-async def _connected(stop: asyncio.Event) -> Client | None:
+async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     while not stop.is_set():
         try:
-            return await asyncio.wait_for(connect(), 10)
+            return await asyncio.wait_for(connect(settings), 10)
         except (ConnectionError, TimeoutError) as error:
             _log.warning("waiting for Temporal", error=str(error)[:200])
             with contextlib.suppress(TimeoutError):

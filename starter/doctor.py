@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from activities.db.migrate import pending
 from activities.db.pool import create_pool
+from activities.db.resealing import Resealing
 from activities.email import SmtpServer
 from activities.policy import load_policy
 from activities.secrets import SecretBox
@@ -37,6 +38,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("settings", _settings),
         ("policy", _policy),
         ("database", _database),
+        ("keys", _keys),
         ("deliveries", _deliveries),
         ("temporal", _temporal),
         ("slack", _slack),
@@ -60,12 +62,19 @@ async def _look(part: str, check: Awaitable[str]) -> Finding:
 
 async def _settings(settings: Settings) -> str:
     Settings.load("database_url", "secret_key", "public_url", "smtp_url", "email_from")
-    keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
     return (
         "complete"
-        if SecretBox(keys).can_seal
+        if SecretBox(settings.encryption_keys).can_seal
         else "complete; without RELINK_ENCRYPTION_KEYS monitors can't hold secrets"
     )
+
+
+async def _keys(settings: Settings) -> str:
+    async with create_pool(_database_url(settings), size=1) as pool:
+        count, problem = await Resealing(pool, SecretBox(settings.encryption_keys)).unreadable()
+    if count:
+        raise WrongError(f"{count} monitors' secrets can't be read: {problem}")
+    return "what is stored can be read"
 
 
 async def _policy(settings: Settings) -> str:
@@ -106,8 +115,8 @@ async def _deliveries(settings: Settings) -> str:
     return f"{counts.get('failed', 0)} failed, {counts.get('unknown', 0)} with unknown outcome; see their incidents"
 
 
-async def _temporal(_: Settings) -> str:
-    done = await set_up(await connect())
+async def _temporal(settings: Settings) -> str:
+    done = await set_up(await connect(settings))
     if done.commands:
         raise WrongError("run: " + "; ".join(done.commands))
     return f"reachable and set up; search attributes: {', '.join(done.search_attributes) or 'being added'}"

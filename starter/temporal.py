@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from activities.settings import SettingsError
+from activities.codec import data_converter
+from activities.settings import Settings, SettingsError
 
 SEARCH_ATTRIBUTES = ("CustomerId", "IntegrationType", "Severity", "IncidentStatus")
 
@@ -15,18 +15,20 @@ class TemporalUnreachableError(ConnectionError):
     """There is no Temporal server at the address, or it does not let us in."""
 
 
-async def connect(*, lazy: bool = False) -> Client:
-    """Connects as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … say; `lazy` defers it to the first call.
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """Connects as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, … say, and encrypts with RELINK_ENCRYPTION_KEYS; `lazy` defers
+    it to the first call.
 
-    Raises TemporalUnreachableError, or SettingsError if one of the settings is wrong in itself.
+    Raises TemporalUnreachableError, or SettingsError or SecretsError if one of the settings is wrong in itself.
     """
+    converter = data_converter(settings.encryption_keys)
     try:
         config = ClientConfig.load_client_connect_config()
         config.setdefault("target_host", "localhost:7233")
     except (RuntimeError, OSError, ValueError) as error:
         raise SettingsError(f"TEMPORAL_PROFILE, TEMPORAL_TLS_*: {error}") from None
     try:
-        return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+        return await Client.connect(**config, data_converter=converter, lazy=lazy)
     except ValueError as error:
         raise SettingsError(f"TEMPORAL_ADDRESS: {error}: {config['target_host']}") from None
     except RuntimeError as error:

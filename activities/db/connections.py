@@ -143,7 +143,7 @@ class ConnectionStore:
 
     async def _finish(self, look: _Look, secrets: bytes | None, seen: Seen, known: Known) -> bool:
         """Publishes the result and gives the lease back; False if the monitor or its secrets are others by now."""
-        grant = replace(seen.renewal.grant if seen.renewal else known.grant, credential=_name(secrets))
+        grant = replace(seen.renewal.grant if seen.renewal else known.grant, credential=credential_name(secrets))
         return bool(
             await self._pool.fetchval(
                 _SQL["finish"],
@@ -200,7 +200,7 @@ def _known(row: asyncpg.Record) -> Known:
 
 def _grant(row: asyncpg.Record) -> Grant:
     """What is remembered of the credential that is stored now; of another one, nothing."""
-    credential, interrupted_at = _name(row["monitor_secrets"]), row["interrupted_at"]
+    credential, interrupted_at = credential_name(row["monitor_secrets"]), row["interrupted_at"]
     try:
         grant = _GRANT.validate_python(row["remembered"]) if row["remembered"] else None
     except ValidationError:  # written by another version
@@ -210,7 +210,8 @@ def _grant(row: asyncpg.Record) -> Grant:
     return replace(grant or Grant(credential, since=row["now"]), interrupted_at=interrupted_at)
 
 
-def _name(sealed: bytes | None) -> str:
+def credential_name(sealed: bytes | None) -> str:
+    """What is remembered of a grant names the sealed credential that it belongs to."""
     return sha256(sealed or b"").hexdigest()[:16]
 
 

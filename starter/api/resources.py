@@ -70,8 +70,8 @@ class Resources:
         """
         assert settings.secret_key is not None  # Settings.load insisted on both
         assert settings.public_url is not None
-        secret, keys = settings.secret_key.get_secret_value(), settings.encryption_keys
-        box = SecretBox(keys.get_secret_value() if keys else None)
+        secret = settings.secret_key.get_secret_value()
+        box = SecretBox(settings.encryption_keys)
         incidents, views = IncidentStore(pool), ViewLoader(pool)
         return cls(
             settings=settings,

@@ -57,7 +57,7 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
     policy = PolicySource(settings.policy_file)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(create_pool(settings.database_url))
-        client = await connect(lazy=True)
+        client = await connect(settings, lazy=True)
         yield Resources.assemble(settings, pool=pool, policy=policy, bells=Ring(client, pool), temporal=client)
 
 

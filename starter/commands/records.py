@@ -13,6 +13,7 @@ from activities.db.customers import CustomerStore, UnknownCustomerError
 from activities.db.integrations import IntegrationRefusedError, IntegrationStore
 from activities.db.keys import ApiKey, KeyStore
 from activities.db.pool import create_pool
+from activities.db.resealing import Resealing
 from activities.probes.monitor import refused_urls
 from activities.secrets import SecretBox
 from activities.settings import Settings
@@ -105,6 +106,18 @@ def show_webhook_secret(*, json: bool = False) -> None:
         console.print(secret, markup=False, highlight=False)
 
 
+@keys.command(name="reseal")
+async def reseal_secrets(*, json: bool = False) -> None:
+    """Encrypt the monitors' stored secrets with the first key of RELINK_ENCRYPTION_KEYS; part of rotating it."""
+    settings = Settings.load("database_url")
+    async with create_pool(str(settings.database_url), size=2) as pool:
+        resealed = await Resealing(pool, SecretBox(settings.encryption_keys)).all()
+    if json:
+        print_json({"resealed": resealed})
+    else:
+        console.print(f"{resealed} monitors' secrets were encrypted again; all are under the first key now.")
+
+
 @customers.command(name="import")
 async def import_customers(file: Path, *, json: bool = False) -> None:
     """Store the customers of FILE (CSV, JSON or JSON lines): all of them, or none if one is wrong."""
@@ -122,7 +135,6 @@ async def import_customers(file: Path, *, json: bool = False) -> None:
 async def import_integrations(file: Path, *, json: bool = False) -> None:
     """Store the integrations of FILE (CSV, JSON or JSON lines): all of them, or none if one is wrong."""
     settings = Settings.load("database_url")
-    sealing = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
     try:
         records = read_integrations(file)
     except ImportRefusedError as error:
@@ -138,7 +150,7 @@ async def import_integrations(file: Path, *, json: bool = False) -> None:
                 raise CommandError(f"{file}: there is no customer {external_id!r}; nothing was imported") from None
         if not settings.probe_allow_private:
             await _refuse_private(file, records)
-        store = IntegrationStore(pool, SecretBox(sealing))
+        store = IntegrationStore(pool, SecretBox(settings.encryption_keys))
         for record in records:
             external_id, type_, integration_id = record.names
             try:
@@ -149,7 +161,7 @@ async def import_integrations(file: Path, *, json: bool = False) -> None:
             created.append(stored.created)
             bells |= stored.bells
         if bells:
-            await Ring(await connect(lazy=True), pool).soon(bells)
+            await Ring(await connect(settings, lazy=True), pool).soon(bells)
     _report(created, "integrations", json=json)
 
 

@@ -38,8 +38,7 @@ async def migrate(*, json: bool = False) -> None:
 
 async def setup(*, json: bool = False) -> int:
     """Make what Relink needs of Temporal: namespace, search attributes, schedules. Create or update."""
-    Settings.load()
-    done = await set_up(await asyncio.wait_for(connect(), 15))
+    done = await set_up(await asyncio.wait_for(connect(Settings.load()), 15))
     if json:
         print_json({"search_attributes": done.search_attributes, "commands": done.commands})
         return 1 if done.commands else 0

@@ -7,11 +7,12 @@ import logging
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 from cyclopts import App
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DefaultFailureConverter
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer
 
@@ -93,12 +94,11 @@ def diagnose(
 async def probe(integration: UUID, *, json: bool = False) -> int:
     """Look at one integration's connection now and say what was seen; changes nothing but a rotated token."""
     settings = Settings.load("database_url")
-    keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else None
     async with (
         create_pool(str(settings.database_url), size=2) as pool,
         ProbeClient(allow_private=settings.probe_allow_private) as client,
     ):
-        seen = await ConnectionStore(pool, SecretBox(keys)).look(
+        seen = await ConnectionStore(pool, SecretBox(settings.encryption_keys)).look(
             integration, Prober(client, load_catalogue()), force=True
         )
     if json:
@@ -126,8 +126,7 @@ async def doctor(*, json: bool = False) -> int:
 
 async def replay(*, json: bool = False) -> int:
     """Replay all open histories on this code; run it before a deploy. 1 if any can't be replayed."""
-    Settings.load()
-    client = await asyncio.wait_for(connect(), 15)
+    client = await asyncio.wait_for(connect(Settings.load()), 15)
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # each problem is told once, below
     replayer = Replayer(
         workflows=[
@@ -137,7 +136,8 @@ async def replay(*, json: bool = False) -> int:
             WarnOfExpiry,
             SendNotices,
         ],
-        data_converter=pydantic_data_converter,
+        # Nothing is written, so problems can be told in clear: that a key is missing, for one.
+        data_converter=replace(client.data_converter, failure_converter_class=DefaultFailureConverter),
         runtime=Runtime(telemetry=TelemetryConfig(logging=None)),
     )
     open_runs = client.list_workflows("ExecutionStatus = 'Running'", page_size=1000)

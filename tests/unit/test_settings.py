@@ -57,7 +57,7 @@ def test_an_empty_one_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_temporals_settings_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=told):
-        await connect()
+        await connect(Settings.load())
 
 
 def test_files_and_folders_that_are_not_there_are_named(tmp_path: Path) -> None:

@@ -33,6 +33,18 @@ where l.integration_health_id = $1 and l.lease = $2 and h.id = $1
   and sha256(convert_to(h.monitor::text, 'UTF8')) = $3 and h.monitor_secrets is not distinct from $4
 returning true
 
+-- name: sealed
+select id, monitor_secrets from integration_health where monitor_secrets is not null order by id
+
+-- name: reseal
+with resealed as (
+  update integration_health set monitor_secrets = $3 where id = $1 and monitor_secrets = $2 returning id
+), known as (
+  update connection_looks set remembered = jsonb_set(remembered, '{credential}', to_jsonb($5::text))
+  where integration_health_id in (select id from resealed) and remembered ->> 'credential' = $4
+)
+select true from resealed
+
 -- name: release
 update connection_looks set lease = null, leased_at = null, lease_until = null
 where integration_health_id = $1 and lease = $2
