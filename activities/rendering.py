@@ -120,8 +120,7 @@ class Renderer:
     def ending(self, view: EndingView, *, now: datetime, reader: Person, status_url: str) -> SlackMessage:
         """To a CSM or an engineer: a credential ends soon."""
         facts = ending_facts(view, self._telling(now, reader))
-        document = parse_document(self._templates.slack("credential_expiring", facts))
-        return to_slack(document, incident_id=view.integration_health_id, status_url=safe_url(status_url))
+        return self._slack("credential_expiring", facts, view.integration_health_id, status_url)
 
     def ending_as_mail(self, view: EndingView, *, now: datetime, reader: Person, status_url: str) -> Mail:
         """The same for somebody without Slack."""
@@ -134,9 +133,7 @@ class Renderer:
 
     def our_network(self, outage: UUID, *, began_at: datetime, now: datetime, reader: Person) -> SlackMessage:
         """To our engineers: nobody answers us."""
-        facts = outage_facts(began_at, self._telling(now, reader))
-        document = parse_document(self._templates.slack("egress_outage", facts))
-        return to_slack(document, incident_id=outage, status_url=Url(""))
+        return self._slack("egress_outage", outage_facts(began_at, self._telling(now, reader)), outage, "")
 
     def our_network_as_mail(self, *, began_at: datetime, now: datetime, reader: Person) -> Mail:
         """The same for somebody without Slack."""
@@ -166,9 +163,12 @@ class Renderer:
     def _message(
         self, name: str, view: IncidentView, telling: Telling, status_url: str, **extra: object
     ) -> SlackMessage:
-        facts = {**incident_facts(view, telling), **extra}
-        document = parse_document(self._templates.slack(name, facts))
-        return to_slack(document, incident_id=view.incident_id, status_url=safe_url(status_url))
+        return self._slack(name, {**incident_facts(view, telling), **extra}, view.incident_id, status_url)
+
+    def _slack(self, name: str, facts: Mapping[str, object], about: UUID, status_url: str) -> SlackMessage:
+        """Slack shows times in the zone of whoever reads them, so no message has to name one."""
+        document = parse_document(self._templates.slack(name, {**facts, "times_are_utc": False}))
+        return to_slack(document, incident_id=about, status_url=safe_url(status_url))
 
     def _notice(self, name: str, facts: Mapping[str, object], status_url: str) -> Mail:
         document = parse_document(self._templates.document(name, facts))

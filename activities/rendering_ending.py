@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from activities import phrases
 from activities.rendering_facts import LINE, NAME, UNNAMED, Telling
-from activities.rendering_safety import one_line
+from activities.rendering_safety import Dated, one_line
 from activities.views import EndingView
 
 
 def ending_facts(view: EndingView, telling: Telling) -> dict[str, object]:
     """Everything that `credential_expiring` and `credential_expiring_customer` may print."""
     contact = next((c for c in view.contacts if c.email), None)
-    reader = telling.reader
+    reader, ends = telling.reader, telling.moment(view.ends_at)
     name = one_line(reader.name, NAME) if reader and reader.name else ""
     return {
         "product_name": one_line(telling.product_name, NAME),
@@ -24,8 +24,9 @@ def ending_facts(view: EndingView, telling: Telling) -> dict[str, object]:
         "credential": one_line(view.label, LINE),
         "kind": view.kind,
         "customer_renews": view.only_customer_renews,
-        "ends": phrases.moment_with_zone(view.ends_at, telling.zone),
-        "ends_in": _ahead(view.ends_at - telling.now),
+        "ends": Dated(phrases.moment_with_zone(view.ends_at, telling.zone), ends.token),
+        "ends_on": phrases.day(view.ends_at, telling.zone),
+        "ends_in": Dated(_ahead(view.ends_at - telling.now), telling.ago(view.ends_at).token),
         "contact_name": one_line(phrases.named(contact) or "", NAME) or None,
         "mailed": contact is not None,
         "greeting": f"Hi {name}," if name else "Hello,",
@@ -39,7 +40,7 @@ def outage_facts(began_at: datetime, telling: Telling) -> dict[str, object]:
     return {
         "product_name": one_line(telling.product_name, NAME),
         "since": telling.moment(began_at),
-        "since_ago": telling.ago(began_at),
+        "since_and_ago": telling.moment_and_ago(began_at),
         "reason": "Monitors get no answer from any host",
         "times_are_utc": telling.zone is UTC,
     }

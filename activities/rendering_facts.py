@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
+from typing import overload
 
 from activities import phrases
-from activities.rendering_safety import one_line
+from activities.rendering_safety import Dated, one_line
 from activities.views import IncidentView, Person
 
 NAME, LINE, REASON, CODE, EXPLANATION = 80, 300, 400, 80, 1500  # characters
@@ -70,11 +71,38 @@ class Telling:
     def zone(self) -> tzinfo:
         return phrases.zone(self.reader.timezone if self.reader else None)
 
-    def moment(self, at: datetime | None) -> str | None:
-        return phrases.moment(at, self.zone) if at else None
+    @overload
+    def moment(self, at: datetime) -> Dated: ...
+    @overload
+    def moment(self, at: None) -> None: ...
+    def moment(self, at: datetime | None) -> Dated | None:
+        """ "Jan 29, 2026 at 10:45 AM" """
+        said = phrases.moment(at, self.zone) if at else ""
+        return Dated(said, _token(at, "{date_short} at {time}", said + self._utc)) if at else None
 
-    def ago(self, at: datetime | None) -> str | None:
-        return phrases.ago(at, self.now) if at else None
+    @overload
+    def ago(self, at: datetime) -> Dated: ...
+    @overload
+    def ago(self, at: None) -> None: ...
+    def ago(self, at: datetime | None) -> Dated | None:
+        """ "3 hours ago" """
+        said = phrases.ago(at, self.now) if at else ""
+        return Dated(said, _token(at, "{ago}", said)) if at else None
+
+    def moment_and_ago(self, at: datetime) -> Dated:
+        """ "Jan 29, 2026 at 10:45 AM (3 hours ago)" """
+        moment, ago = phrases.moment(at, self.zone), f"({phrases.ago(at, self.now)})"
+        token = _token(at, "{date_short} at {time} ({ago})", f"{moment}{self._utc} {ago}")
+        return Dated(f"{moment} {ago}", token)
+
+    def slot(self, at: datetime) -> Dated:
+        """ "Friday, Jan 30, 2026 at 10:00 AM" """
+        said = phrases.slot(at, self.zone)
+        return Dated(said, _token(at, "{date_long} at {time}", said + self._utc))
+
+    @property
+    def _utc(self) -> str:
+        return " UTC" if self.zone is UTC else ""
 
     def line(self, text: str, limit: int = LINE) -> str:
         """A text of the catalogue with its last place filled in; by replacing, because it may quote a provider."""
@@ -83,6 +111,12 @@ class Telling:
     def lines(self, texts: Iterable[str]) -> list[str]:
         told = [self.line(text) for text in texts]
         return [line for line in told if line][:MOST_LINES]
+
+
+def _token(at: datetime, written: str, said: str) -> str:
+    """How Slack shows a time in its reader's zone (https://docs.slack.dev/messaging/formatting-message-text); `said` is
+    for programs that can't."""
+    return f"<!date^{int(at.timestamp())}^{written}|{said}>"
 
 
 def incident_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
@@ -144,6 +178,7 @@ def _when(view: IncidentView, telling: Telling) -> dict[str, object]:
     return {
         "since": telling.moment(view.opened_at),
         "since_ago": telling.ago(view.opened_at),
+        "since_and_ago": telling.moment_and_ago(view.opened_at),
         "down_for": phrases.lasted(max(end, view.opened_at) - view.opened_at),
         "told": telling.moment(view.alerted_at),
         "told_ago": telling.ago(view.alerted_at),

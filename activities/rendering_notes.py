@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from activities import phrases
 from activities.rendering_facts import LINE, NAME, Telling
-from activities.rendering_safety import one_line
+from activities.rendering_safety import Dated, one_line
 
 # Every detail may be left out. `by`, `to` and `name` are names of people; aware datetimes become times of the reader.
 NOTES: dict[str, tuple[str, ...]] = {
@@ -46,16 +45,16 @@ def note_facts(kind: str, details: Mapping[str, Any], telling: Telling) -> dict[
     return {f"note_{name}": _told(name, details.get(name), telling) for name in NOTES[kind]}
 
 
-def _slot(at: Any, telling: Telling) -> str:
-    moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
-    return phrases.slot(moment, telling.zone) + (" UTC" if telling.zone is UTC else "")
+def _slots(times: list[Any], telling: Telling) -> Dated | None:
+    slots = [telling.slot(at if isinstance(at, datetime) else datetime.fromisoformat(at)) for at in times]
+    return Dated("; ".join(slots), "; ".join(slot.token for slot in slots)) if slots else None
 
 
 def _told(name: str, value: Any, telling: Telling) -> object:
     if isinstance(value, datetime):
-        return phrases.moment_with_zone(value, telling.zone)
+        return telling.moment(value)
     if isinstance(value, list):
-        return "; ".join(_slot(at, telling) for at in value) or None
+        return _slots(value, telling)
     if isinstance(value, bool | int | None):
         return value
     return telling.line(one_line(value), NAME if name in _PEOPLE else LINE) or None

@@ -23,6 +23,7 @@ _INVISIBLE = re.compile(
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # from JSON such as "\ud83d": can't be encoded
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
 _WORD_JOINER = "\u2060"
+_DATE_TOKEN = re.compile(r"<!date\^[^|<>]*\|([^|<>]*)>")
 
 _STAND_INS = str.maketrans({"*": "∗", "`": "ˋ", "~": "∼"})
 _FORMATTING_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # not one inside a word such as refresh_token
@@ -33,13 +34,21 @@ _BROADCAST = re.compile(r"@(?=(?:channel|here|everyone)\b)", re.IGNORECASE)
 class Clean(str):
     """A text that went through this file already: printed as it is (in HTML still escaped)."""
 
-    __slots__ = ()
-
 
 class Url(Clean):
     """An http(s) address that was checked, or an empty one."""
 
-    __slots__ = ()
+
+class Dated(Clean):
+    """A text that says when; in Slack `token` says it instead: in the zone of whoever reads it, and "3 hours ago" goes
+    on counting."""
+
+    token: str
+
+    def __new__(cls, text: str, token: str) -> Dated:
+        made = super().__new__(cls, text)
+        made.token = token
+        return made
 
 
 def safe_url(address: str | None) -> Url:
@@ -87,6 +96,8 @@ def for_document(value: object) -> object:
 
 def for_slack(value: object) -> object:
     """A value in Slack's mrkdwn. Slack has no way to escape formatting, so its characters become look-alikes."""
+    if isinstance(value, Dated):
+        return value.token
     text = str(for_text(value)).translate(_STAND_INS)
     text = _FORMATTING_UNDERSCORE.sub("ˍ", text)
     text = _EMOJI_CODE.sub("꞉", text)
@@ -100,6 +111,11 @@ def _not_structure(text: str) -> str:
     return _WORD_JOINER + text if text.startswith(("#", "[", "-", "*", ">", "&gt;")) else text
 
 
+def without_tokens(rendered: str) -> str:
+    """Rendered mrkdwn with its dates as texts, for places where Slack reads no tokens."""
+    return _DATE_TOKEN.sub(lambda token: token[1], rendered)
+
+
 def for_slack_plain(rendered: str) -> str:
     """Rendered mrkdwn as a `plain_text` object: Slack parses nothing there; brackets stay look-alikes all the same."""
-    return rendered.replace("&lt;", "‹").replace("&gt;", "›").replace("&amp;", "&")
+    return without_tokens(rendered).replace("&lt;", "‹").replace("&gt;", "›").replace("&amp;", "&")

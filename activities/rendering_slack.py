@@ -22,7 +22,7 @@ from slack_sdk.models.blocks import (
 
 from activities.phrases import shorten
 from activities.rendering_document import Action, Document, Part
-from activities.rendering_safety import Url, for_slack_plain
+from activities.rendering_safety import Url, for_slack_plain, without_tokens
 from activities.views import SlackMessage
 
 SECTION_LIMIT = 3000  # characters; Slack refuses the whole message beyond any of these
@@ -43,7 +43,7 @@ def to_slack(document: Document, *, incident_id: UUID, status_url: Url) -> Slack
     blocks = [block for part in document.parts for block in _blocks(part, incident_id, status_url)]
     _accent(blocks)
     return SlackMessage(
-        text=_fitting(document.notification, TEXT_LIMIT),
+        text=_fitting(without_tokens(document.notification), TEXT_LIMIT),
         blocks=tuple(block.to_dict() for block in blocks[:BLOCK_LIMIT]),
     )
 
@@ -78,8 +78,8 @@ def _pieces(lines: list[str]) -> Iterator[str]:
 
 
 def _fitting(escaped: str, limit: int) -> str:
-    """A text, cut only if it is too long, and then not inside an escaped character."""
-    return escaped if len(escaped) <= limit else re.sub(r"&[a-z]{0,3}$", "", escaped[: limit - 1]) + "…"
+    """A text, cut only if it is too long, and then not inside an escaped character or a date."""
+    return escaped if len(escaped) <= limit else re.sub(r"(?:&[a-z]{0,3}|<[^>]*)$", "", escaped[: limit - 1]) + "…"
 
 
 def _mrkdwn(text: str) -> MarkdownTextObject:

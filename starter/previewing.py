@@ -13,6 +13,7 @@ from uuid import UUID
 from activities.calls import Proposal
 from activities.rendering import NOTICES, Renderer
 from activities.rendering_notes import NOTES
+from activities.rendering_safety import without_tokens
 from activities.views import EndingView, IncidentView, Mail, Person, SlackMessage
 from starter import preview_samples as samples
 
@@ -110,13 +111,14 @@ def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
 def endings() -> Iterator[tuple[str, EndingView]]:
     """A credential of each kind that ends soon."""
     incident = samples.sample()
+    provider = incident.provider_name
     for kind, days, label, customer_renews in (
-        ("refresh_token", 30, "Salesforce consent", True),
-        ("refresh_token", 14, "Salesforce refresh token, if unused", False),
-        ("saml_certificate", 14, "signing certificate of sso.techcorp.example", True),
-        ("tls_certificate", 7, "TLS certificate of hooks.techcorp.example", True),
-        ("client_secret", 7, "Salesforce client secret", False),
-        ("api_key", 1, "Salesforce API key", True),
+        ("refresh_token", 30, f"{provider} consent", True),
+        ("refresh_token", 14, f"{provider} refresh token, if unused", False),
+        ("saml_certificate", 14, f"signing certificate of {provider}", True),
+        ("tls_certificate", 7, f"TLS certificate of {provider}", True),
+        ("client_secret", 7, f"{provider} client secret", False),
+        ("api_key", 1, f"{provider} API key", True),
     ):
         about = {name: getattr(incident, name) for name in EndingView.model_fields if hasattr(incident, name)}
         about |= {"kind": kind, "label": label, "only_customer_renews": customer_renews}
@@ -144,7 +146,7 @@ def pages(renderer: Renderer) -> Iterator[tuple[str, str]]:
     for state in ("invalid", "mailed"):
         yield f"reconnect_{state}", renderer.page("reconnect.html", state=state, **look)
     for state in ("ask", "thanks", "fixed"):
-        page = renderer.page("reconnect_returned.html", state=state, provider="Salesforce", **look)
+        page = renderer.page("reconnect_returned.html", state=state, provider=samples.sample().provider_name, **look)
         yield f"returned_{state}", page
     sentence = "It may have been removed, or the address is not complete."
     yield "message", renderer.page("message.html", title="There is nothing here", text=sentence, **look)
@@ -186,7 +188,7 @@ def _lines(block: dict[str, object]) -> Iterator[str]:
 
 
 def _unescaped(mrkdwn: str) -> str:
-    return mrkdwn.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return without_tokens(mrkdwn).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _index(names: list[str]) -> str:

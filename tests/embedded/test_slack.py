@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -198,7 +200,8 @@ async def test_planned_failures(server: SlackServer, client: AsyncWebClient) -> 
 async def test_a_click_reaches_the_app_signed(
     server: SlackServer, client: AsyncWebClient, httpserver: HTTPServer
 ) -> None:
-    """The app gets a block_actions payload that slack-sdk verifies, and may open a modal and use response_url."""
+    """The app gets a block_actions payload that slack-sdk verifies, and may use response_url and open a modal, which
+    only the person who clicked sees."""
     received: list[tuple[bytes, dict[str, str]]] = []
 
     def app(request: Request) -> Response:
@@ -261,8 +264,12 @@ async def _submit_a_modal(
     with pytest.raises(SlackApiError, match="invalid_trigger_id"):  # good for one view only
         await client.views_open(trigger_id=payload["trigger_id"], view=view)
     form = {"note/text": "called <them>", "back": f"/archives/{payload['channel']['id']}"}
+    public = (await client.chat_postMessage(channel="#alerts", text="x"))["channel"]
+    await client.chat_postMessage(channel="UJOHN", text="x")
     async with httpx.AsyncClient(base_url=server.url) as browser:
         shown = await browser.get(form["back"])
+        assert "<dialog" in (await browser.get(f"/archives/{public}?as=UJANE")).text
+        assert "<dialog" not in (await browser.get(f"/archives/{public}?as=UJOHN")).text
         assert f'action="/_views/{opened["view"]["id"]}"' in shown.text
         assert (await browser.post(f"/_views/{opened['view']['id']}", data=form)).status_code == 303
         assert "<dialog" not in (await browser.get(form["back"])).text
@@ -270,6 +277,16 @@ async def _submit_a_modal(
     assert submission["type"] == "view_submission"
     assert submission["view"]["private_metadata"] == "incident-1"
     assert submission["view"]["state"]["values"]["note"]["text"]["value"] == "called <them>"
+
+
+async def test_dates_are_those_of_the_moment_of_reading(client: AsyncWebClient, server: SlackServer) -> None:
+    """`<!date^…>` counts on, as in Slack; this page's zone is UTC."""
+    then = int(time.time()) - 3 * 3600
+    text = f"<!date^{then}^at {{time}} ({{ago}})|never> <!date^{then + 6 * 3600}^{{ago}}|never> <!date^x^{{ago}}|said>"
+    posted = await client.chat_postMessage(channel="UJANE", text=text)
+    async with httpx.AsyncClient(base_url=server.url) as browser:
+        html = (await browser.get(f"/archives/{posted['channel']}")).text
+    assert re.search(r"at \d{1,2}:\d\d [AP]M UTC \(3 hours ago\) 2 hours from now said", html)
 
 
 async def test_the_page_shows_messages_as_slack_does(server: SlackServer, client: AsyncWebClient) -> None:

@@ -33,6 +33,10 @@ def elements(message: SlackMessage) -> Iterator[Any]:
             yield from block["elements"]  # type: ignore[misc]
 
 
+def sections(message: SlackMessage) -> list[str]:
+    return [block["text"]["text"] for block in message.blocks if block["type"] == "section"]  # type: ignore[index]
+
+
 def actions(message: SlackMessage) -> list[str]:
     return [element["action_id"] for element in elements(message)]
 
@@ -134,12 +138,21 @@ def test_what_is_not_known_is_said() -> None:
     assert "Integration: Salesforce" in lines
 
 
-def test_times_without_a_zone_are_marked_as_utc() -> None:
-    """A reader of unknown zone is told that times are UTC; one of a known zone isn't bothered."""
-    lines = as_text(alert(samples.sample(), Person(name="Dana"))).splitlines()
-    assert "Since: Jan 29, 2026 at 3:45 PM (3 hours ago)" in lines
-    assert lines[-1] == "Times are UTC"
-    assert "UTC" not in as_text(alert(samples.sample()))
+def test_slack_shows_times_in_its_readers_zone_and_goes_on_counting() -> None:
+    """Whoever reads it, and whenever: no message says "just now" of yesterday. Where Slack can't, our text says it."""
+    said = next(text for text in sections(alert(samples.sample(), Person(name="Dana"))) if "Since:" in text)
+    at = int(samples.OPENED.timestamp())
+    written = "{date_short} at {time} ({ago})"
+    assert f"Since: <!date^{at}^{written}|Jan 29, 2026 at 3:45 PM UTC (3 hours ago)>" in said
+    assert "Times are UTC" not in as_text(alert(samples.sample(), Person(name="Dana")))
+
+
+def test_dates_are_texts_where_slack_reads_no_tokens() -> None:
+    """In what a phone shows, in headers and on buttons."""
+    for _, message in slack_messages(RENDERER):
+        headers = [block["text"]["text"] for block in message.blocks if block["type"] == "header"]  # type: ignore[index]
+        labels = [(e.get("text") or e["placeholder"])["text"] for e in elements(message)]
+        assert not any("<!date" in text for text in (message.text, *headers, *labels))
 
 
 def test_previous_disconnections_are_summed_up() -> None:

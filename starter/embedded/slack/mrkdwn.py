@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
+
+from activities import phrases
 
 _CODE = re.compile(r"\n?```(?P<block>.+?)```\n?|`(?P<inline>[^`\n]+)`", re.DOTALL)
 _TOKEN = re.compile(r"<([^<>\n]+)>")
@@ -91,8 +93,13 @@ def _date(target: str) -> str | None:
     if len(parts) < 3 or not parts[1].isdigit():
         return None
     at = datetime.fromtimestamp(int(parts[1]), UTC)
-    shown = re.sub(r"\{(\w+)\}", lambda match: at.strftime(_DATE_FORMATS.get(match[1], "")), parts[2])
-    return f"{html.unescape(shown)} UTC" if "{time" in parts[2] else html.unescape(shown)
+    written = re.sub(r"(\{time(?:_secs)?\})", r"\1 UTC", parts[2].replace("{ago}", _ago(datetime.now(UTC) - at)))
+    return html.unescape(re.sub(r"\{(\w+)\}", lambda match: at.strftime(_DATE_FORMATS.get(match[1], "")), written))
+
+
+def _ago(passed: timedelta) -> str:
+    span = phrases.roughly(abs(passed))
+    return f"{span} ago" if passed >= timedelta() else f"{span} from now"
 
 
 def _with_emoji(escaped: str) -> str:

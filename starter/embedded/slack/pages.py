@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -62,7 +62,7 @@ class Pages:
                 selected=form.get("selected"),
             )
         )
-        return _after(request, outcome, f"/archives/{form.get('channel', '')}")
+        return _after(request, outcome, f"/archives/{form.get('channel', '')}?as={quote(form.get('user', ''))}")
 
     async def _submit(self, request: Request) -> Response:
         """Submits a modal, or closes it if the form says `close`."""
@@ -78,8 +78,8 @@ class Pages:
         return _after(request, outcome, back)
 
     def _page(self, request: Request, channel: Channel | None) -> Response:
-        messages = self._messages(channel) if channel else []
-        opened = self.store.newest_view()
+        viewer = self._viewer(request, channel) if channel else None
+        messages = self._messages(channel, viewer) if channel else []
         return page(
             request,
             "slack.html",
@@ -89,20 +89,26 @@ class Pages:
             heading=self._title(channel) if channel else "",
             messages=messages,
             people=self.store.users(),
-            acting=channel.user_id if channel else None,
-            view=opened[1] if opened else None,
+            viewer=viewer,
+            view=self.store.newest_view(viewer) if viewer else None,
             problem=request.query_params.get("problem"),
             mrkdwn=partial(mrkdwn, name_of=self._name_of),
             emoji=emoji,
             clock=_clock,
         )
 
-    def _messages(self, channel: Channel) -> list[Json]:
-        """Oldest first, each with its thread, those for one person's eyes among them."""
+    def _viewer(self, request: Request, channel: Channel) -> str | None:
+        """Whose eyes see the page: in a direct conversation its person, in a channel whoever was chosen (`?as=`)."""
+        people = [channel.user_id] if channel.user_id else [user.id for user in self.store.users()]
+        chosen = request.query_params.get("as")
+        return chosen if chosen in people else next(iter(people), None)
+
+    def _messages(self, channel: Channel, viewer: str | None) -> list[Json]:
+        """Oldest first, each with its thread, those for the viewer's eyes only among them."""
         latest = micros(str(10**12))
         found = self.store.history(channel.id, oldest=0, latest=latest, limit=_SHOWN)
         shown = [body | {"thread": self.store.replies(channel.id, body["ts"])} for body in found]
-        private = [body | {"thread": []} for body in self.store.ephemeral(channel.id)]
+        private = [body | {"thread": []} for body in self.store.ephemeral(channel.id, viewer or "")]
         return sorted([*shown, *private], key=lambda body: micros(body["ts"]))
 
     def _title(self, channel: Channel) -> str:
@@ -128,7 +134,7 @@ def _after(request: Request, outcome: Outcome, back: str) -> Response:
         body = {"status": outcome.status, "answer": outcome.answer, "problem": outcome.problem}
         return JSONResponse(body, 502 if outcome.problem else 200)
     path = back if back.startswith("/archives/") else "/"
-    query = f"?{urlencode({'problem': outcome.problem})}" if outcome.problem else ""
+    query = f"{'&' if '?' in path else '?'}{urlencode({'problem': outcome.problem})}" if outcome.problem else ""
     return RedirectResponse(f"{path}{query}", 303)
 
 

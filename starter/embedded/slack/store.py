@@ -156,13 +156,12 @@ class Store:
         )
         return [json.loads(row["body"]) for row in rows]
 
-    def ephemeral(self, channel: str) -> list[Json]:
-        """The messages that only one person sees, oldest first."""
+    def ephemeral(self, channel: str, user_id: str) -> list[Json]:
+        """The messages that only this person sees, oldest first."""
         rows = self._db.execute(
-            "select body, ephemeral_to from messages where channel = ? and ephemeral_to is not null order by at",
-            [channel],
+            "select body from messages where channel = ? and ephemeral_to = ? order by at", [channel, user_id]
         )
-        return [json.loads(row["body"]) | {"ephemeral_to": row["ephemeral_to"]} for row in rows]
+        return [json.loads(row["body"]) | {"ephemeral_to": user_id} for row in rows]
 
     # Calls, views, response URLs
 
@@ -186,9 +185,11 @@ class Store:
         row = self._db.execute("select * from views where id = ?", [view_id]).fetchone()
         return (row["user_id"], json.loads(row["body"])) if row else None
 
-    def newest_view(self) -> tuple[str, Json] | None:
-        row = self._db.execute("select * from views order by rowid desc limit 1").fetchone()
-        return (row["user_id"], json.loads(row["body"])) if row else None
+    def newest_view(self, user_id: str) -> Json | None:
+        """The view on top of this person's screen."""
+        newest = "select body from views where user_id = ? order by rowid desc limit 1"
+        row = self._db.execute(newest, [user_id]).fetchone()
+        return json.loads(row["body"]) if row else None
 
     def close_view(self, view_id: str) -> None:
         self._db.execute("delete from views where id = ?", [view_id])
