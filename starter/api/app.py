@@ -15,8 +15,10 @@ from starter.api import (
     health,
     incidents,
     integrations,
+    maintenance,
     pages,
     reconnect,
+    reliability,
     slack,
 )
 from starter.api.armour import Armour
@@ -43,7 +45,7 @@ def create_app(resources: Resources) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.resources = resources
-    calls = (events, customers, integrations, incidents, actions, callbacks, deliveries)
+    calls = (events, customers, integrations, incidents, actions, callbacks, deliveries, reliability, maintenance)
     for part in (*calls, pages, reconnect, slack, health):
         app.include_router(part.router)
     slack.add_slack(app.state, resources)
@@ -54,4 +56,10 @@ def create_app(resources: Resources) -> FastAPI:
 
 
 def _bodies() -> list[type[BaseModel]]:
-    return [*BODIES, *actions.ACTION_BODIES, callbacks.ReconnectedWrite, deliveries.BouncedWrite]
+    return [
+        *BODIES,
+        *actions.ACTION_BODIES,
+        callbacks.ReconnectedWrite,
+        deliveries.BouncedWrite,
+        maintenance.MaintenanceWrite,
+    ]

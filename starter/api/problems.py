@@ -20,6 +20,7 @@ from activities.db.incidents import UnknownIncidentError
 from activities.db.intake import EventRefusedError
 from activities.db.integrations import IntegrationRefusedError, UnknownIntegrationError
 from activities.db.pool import UNAVAILABLE
+from activities.db.reliability import UnknownMaintenanceError
 from starter.api.cursors import BadCursorError
 
 MEDIA_TYPE = "application/problem+json"
@@ -106,7 +107,12 @@ def _not_there(error: Exception) -> Problem | None:
     return away("The database") if isinstance(error, (*UNAVAILABLE, asyncpg.TransactionRollbackError)) else None
 
 
-_UNKNOWN = {UnknownCustomerError: "customer", UnknownIntegrationError: "integration", UnknownIncidentError: "incident"}
+_UNKNOWN = {
+    UnknownCustomerError: "customer",
+    UnknownIntegrationError: "integration",
+    UnknownIncidentError: "incident",
+    UnknownMaintenanceError: "maintenance",
+}
 
 
 def respond(problem: Problem) -> JSONResponse:

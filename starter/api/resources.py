@@ -19,10 +19,12 @@ from activities.db.integrations import IntegrationStore
 from activities.db.keys import KeyStore
 from activities.db.pool import Pool
 from activities.db.reading import Reader
+from activities.db.reliability import ReliabilityStore
 from activities.db.views import ViewLoader
 from activities.links import Links
 from activities.playbooks.loader import load_catalogue
 from activities.policy import PolicySource
+from activities.reliability import Reliability
 from activities.rendering import Renderer
 from activities.secrets import SecretBox
 from activities.settings import Settings
@@ -55,6 +57,8 @@ class Resources:
     customers: CustomerStore
     integrations: IntegrationStore
     reader: Reader
+    reliability_store: ReliabilityStore
+    reliability: Reliability
     actions: Actions
     views: ViewLoader
     bounces: Bounces
@@ -72,7 +76,7 @@ class Resources:
         assert settings.public_url is not None
         secret = settings.secret_key.get_secret_value()
         box = SecretBox(settings.encryption_keys)
-        incidents, views = IncidentStore(pool), ViewLoader(pool)
+        incidents, views, store = IncidentStore(pool), ViewLoader(pool), ReliabilityStore(pool)
         return cls(
             settings=settings,
             pool=pool,
@@ -91,6 +95,8 @@ class Resources:
             customers=CustomerStore(pool),
             integrations=IntegrationStore(pool, box),
             reader=Reader(pool),
+            reliability_store=store,
+            reliability=Reliability(store, lambda: policy.current),
             actions=Actions(pool),
             views=views,
             bounces=Bounces(pool, views),

@@ -19,6 +19,7 @@ from tests.api.calling import Api
 
 # Routes that need no key; each is guarded by something else, or by nothing, on purpose.
 OPEN = {"/healthz", "/readyz", "/metrics", "/static/relink.css"}
+OF_ALL = {"/v1/incidents", "/v1/integrations", "/v1/maintenance", "/v1/metrics/success"}  # narrowed by ?customer=
 OTHERWISE_GUARDED = {"/slack/interactions", "/integrations/{integration}", "/r/{token}", "/r/{token}/returned"}
 
 
@@ -37,6 +38,19 @@ def guarded(api: Api) -> list[tuple[str, str, str]]:
         if scopes:
             found.append((method, path, scopes[0]))
     return found
+
+
+MAINTENANCE = "00000000-0000-4000-8000-000000000001"
+
+
+async def planned(api: Api, customer: str) -> None:
+    """There is maintenance of this customer."""
+    await api.pool.execute(
+        "insert into maintenance_windows (id, customer_id, starts_at, ends_at)"
+        " select $1, id, now(), now() + interval '1 hour' from customers where external_id = $2",
+        UUID(MAINTENANCE),
+        customer,
+    )
 
 
 def delivery_of(incident: str) -> str:
@@ -62,6 +76,7 @@ def concrete(path: str, incident: str, integration: str, customer: str = "techco
         "incident": incident,
         "integration": integration,
         "delivery_key": delivery_of(incident),
+        "maintenance": MAINTENANCE,
     }
     return path.replace(":path", "").format(**values)
 
@@ -73,6 +88,8 @@ def body_for(path: str, customer: str) -> dict[str, Any] | None:
         return event | {"event_type": "auth_failure"}
     if path == "/v1/callbacks/reconnected":
         return event
+    if path == "/v1/maintenance":
+        return {"customer": customer, "from": "2026-11-01T00:00:00Z", "until": "2026-11-01T01:00:00Z"}
     if path.endswith("/bounced"):
         return {"reason": "no such mailbox"}
     if "/incidents/" in path:
@@ -136,12 +153,13 @@ async def test_a_key_of_one_customer_gets_404_for_everything_of_another(api: Api
     await api.integration(display_name="Theirs")
     event = await api.event()
     await mailed(api, event["incident"])
+    await planned(api, "techcorp")
     await api.customer("stranger")
     headers = await api.key(customer="stranger")
     before = await untimed(api, event["incident"])
     for method, path, _ in guarded(api):
         address = concrete(path, event["incident"], event["integration"])
-        if address in {"/v1/incidents", "/v1/integrations"}:
+        if method == "GET" and address in OF_ALL:
             address += "?customer=techcorp"
         response = await call(api, method, address, headers)
         if address == "/v1/customers":
@@ -160,6 +178,7 @@ async def test_a_key_of_one_customer_sees_all_of_its_own(api: Api) -> None:
     await api.customer("stranger")
     own = await api.event(customer_external_id="stranger")
     await mailed(api, own["incident"])
+    await planned(api, "stranger")
     headers = await api.key(customer="stranger")
     for path in ("/v1/incidents", "/v1/integrations"):
         items = (await api.http.get(path, headers=headers)).json()["items"]
@@ -178,7 +197,7 @@ async def test_a_customer_that_does_not_exist_looks_like_one_that_is_not_yours(a
     await api.customer()
     await api.customer("stranger")
     headers = await api.key(customer="stranger")
-    for path in ("/v1/customers/{}", "/v1/incidents?customer={}", "/v1/integrations?customer={}"):
+    for path in ("/v1/customers/{}", "/v1/customers/{}/reliability", *(f"{path}?customer={{}}" for path in OF_ALL)):
         theirs = await api.http.get(path.format("techcorp"), headers=headers)
         nobodys = await api.http.get(path.format("nobody"), headers=headers)
         assert (theirs.status_code, theirs.json()) == (nobodys.status_code, nobodys.json())

@@ -167,6 +167,12 @@ class Chronic(_Table):
     uptime: Annotated[float, Field(ge=0, le=1)]
 
 
+class Success(_Table):
+    """What the success metrics are measured against (PRD-101 1.3); None: unknown."""
+
+    tickets_per_month_before: Annotated[float, Field(gt=0)] | None = None
+
+
 class Policy(_Table):
     """One whole, valid policy. Immutable: an incident keeps the one that it started with, which is why keys that came
     later have defaults here too."""
@@ -186,6 +192,7 @@ class Policy(_Table):
     chronic: Chronic
     metrics: Metrics = Metrics()
     expiry: Expiry = Expiry()
+    success: Success = Success()
 
     @classmethod
     def stored(cls, snapshot: dict[str, Any]) -> Policy:

@@ -143,7 +143,9 @@ with locked as (
 update integration_health set alerted_at = now(), updated_at = now() where id in (select id from locked)
 
 -- name: acknowledge
-update incidents set acknowledged_at = now(), acknowledged_by = $2, updated_at = now() where id = $1
+update incidents set acknowledged_at = now(), first_acknowledged_at = coalesce(first_acknowledged_at, now()),
+  acknowledged_by = $2, updated_at = now()
+where id = $1
 
 -- name: snooze
 update incidents set snoozed_until = $2, updated_at = now() where id = $1

@@ -1,0 +1,35 @@
+-- Planned maintenance: time that counts neither as up nor as down. Each of the three names narrows it; at least one of the
+-- first two is set.
+create table maintenance_windows (
+  id uuid primary key default gen_random_uuid(),
+  customer_id uuid references customers (id),
+  integration_type text,
+  integration_id text,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  note text not null default '',
+  created_at timestamptz not null default now(),
+  check (starts_at < ends_at),
+  check (customer_id is not null or (integration_type is not null and integration_id is null)),
+  check (integration_id is null or integration_type is not null)
+);
+create index maintenance_windows_by_start on maintenance_windows (starts_at desc, id desc);
+
+-- When an integration was removed and later revived, its row forgets the removal: nobody watched in between.
+create table integration_absences (
+  integration_health_id uuid not null references integration_health (id),
+  removed_at timestamptz not null,
+  revived_at timestamptz not null,
+  primary key (integration_health_id, removed_at)
+);
+
+-- An acknowledgement can be given again once it has expired; how fast somebody reacted is told by the first.
+alter table incidents add column first_acknowledged_at timestamptz;
+update incidents i set first_acknowledged_at = coalesce(
+  (select min(t.at) from incident_timeline t where t.incident_id = i.id and t.kind = 'acknowledged'), i.acknowledged_at)
+where acknowledged_at is not null;
+
+-- What was not over by some time is a range of this.
+create index incidents_by_end on incidents (coalesce(closed_at, 'infinity'));
+create index customer_reports on integration_events (occurred_at, id) where event_type = 'customer_reported';
+create index health_score_adjustments_of_customer on health_score_adjustments (customer_id, created_at desc, id desc);
