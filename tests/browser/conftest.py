@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from activities.db.pool import create_pool
 from starter.embedded import ports
@@ -23,6 +23,7 @@ from tests.conftest import TEMPLATE
 
 @pytest_asyncio.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=20_000)  # a machine that does much else at once
     async with chromium() as running:
         yield running
 

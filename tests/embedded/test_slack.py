@@ -19,7 +19,9 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 from werkzeug import Request, Response
 
+from activities.settings import ROOT
 from starter.embedded.slack import Click, Failure, SlackServer, slack
+from starter.embedded.slack.mrkdwn import EMOJI
 
 BUTTON = {"type": "button", "text": {"type": "plain_text", "text": "Acknowledge"}, "action_id": "acknowledge"}
 
@@ -287,6 +289,13 @@ async def test_dates_are_those_of_the_moment_of_reading(client: AsyncWebClient, 
     async with httpx.AsyncClient(base_url=server.url) as browser:
         html = (await browser.get(f"/archives/{posted['channel']}")).text
     assert re.search(r"at \d{1,2}:\d\d [AP]M UTC \(3 hours ago\) 2 hours from now said", html)
+
+
+def test_the_page_knows_every_emoji_of_our_templates() -> None:
+    templates = (ROOT / "templates" / "slack").rglob("*.mrkdwn")
+    used = {name for path in templates for name in re.findall(r":([a-z_]+):", path.read_text(encoding="utf-8"))}
+    assert "electric_plug" in used
+    assert used - set(EMOJI) == set()
 
 
 async def test_the_page_shows_messages_as_slack_does(server: SlackServer, client: AsyncWebClient) -> None:
