@@ -15,13 +15,29 @@ create table maintenance_windows (
 );
 create index maintenance_windows_by_start on maintenance_windows (starts_at desc, id desc);
 
--- When an integration was removed and later revived, its row forgets the removal: nobody watched in between.
+-- Since when nobody has expected an integration to work: it was removed, or closed as no longer used and not seen since.
+create function gone_since(h integration_health) returns timestamptz language sql stable as $$
+  select least(h.removed_at, case when h.muted then (
+    select i.closed_at from incidents i
+    where i.integration_health_id = h.id and i.number = h.next_number - 1 and i.resolution = 'no_longer_used') end)
+$$;
+
+-- The row forgets that once it is back, by whatever way: the time in between is kept here.
 create table integration_absences (
   integration_health_id uuid not null references integration_health (id),
-  removed_at timestamptz not null,
-  revived_at timestamptz not null,
-  primary key (integration_health_id, removed_at)
+  gone_at timestamptz not null,
+  back_at timestamptz not null,
+  primary key (integration_health_id, gone_at)
 );
+create function keep_absence() returns trigger language plpgsql as $$
+begin
+  if gone_since(old) is not null and gone_since(new) is null then
+    insert into integration_absences (integration_health_id, gone_at, back_at) values (new.id, gone_since(old), now());
+  end if;
+  return null;
+end $$;
+create trigger keep_absence after update of removed_at, muted on integration_health for each row
+  when (old.removed_at is not null or old.muted) execute function keep_absence();
 
 -- An acknowledgement can be given again once it has expired; how fast somebody reacted is told by the first.
 alter table incidents add column first_acknowledged_at timestamptz;

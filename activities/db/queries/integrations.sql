@@ -13,10 +13,6 @@ update integration_health set integration_id = $2, display_name = $3, is_critica
 where id = $1
 
 -- name: revive
-with gone as (
-  insert into integration_absences (integration_health_id, removed_at, revived_at)
-  select id, removed_at, now() from integration_health where id = $1
-)
 update integration_health set removed_at = null, last_closed_at = now(), status = 'healthy', failure_count = 0,
   failing_since = null, degraded_since = null, muted = false, failure_reason = null, error_code = null, updated_at = now()
 where id = $1

@@ -2,9 +2,7 @@
 -- One row for each incident that was not over before $1, one for an integration without; existing between $1 and $2.
 select h.id, h.customer_id, h.integration_type, h.integration_id, h.display_name, h.is_critical, h.status, h.created_at,
   h.removed_at, c.external_id, c.name,
-  least(h.removed_at, case when h.muted then
-    (select l.closed_at from incidents l where l.integration_health_id = h.id and l.number = h.next_number - 1
-      and l.resolution = 'no_longer_used') end) as ended_at,
+  gone_since(h) as ended_at,
   i.id as incident, i.kind, i.category, i.who_fixes, i.opened_at, i.detected_at, i.worsened_at, i.first_acknowledged_at,
   i.recovering_since, i.closed_at, i.resolution, i.customer_reported_at
 from integration_health h
@@ -23,10 +21,10 @@ join integration_health h on (m.customer_id is null or h.customer_id = m.custome
 where m.starts_at < $2 and m.ends_at > $1
   and ($3::uuid[] is null or h.customer_id = any($3)) and ($4::uuid[] is null or h.id = any($4))
 union all
-select a.integration_health_id, a.removed_at, a.revived_at
+select a.integration_health_id, a.gone_at, a.back_at
 from integration_absences a
 join integration_health h on h.id = a.integration_health_id
-where a.removed_at < $2 and a.revived_at > $1
+where a.gone_at < $2 and a.back_at > $1
   and ($3::uuid[] is null or h.customer_id = any($3)) and ($4::uuid[] is null or h.id = any($4))
 
 -- name: reported
