@@ -40,6 +40,7 @@ from workflows.domain.policy import Policy, Role, Severity
 _SQL = queries("incidents")
 ATTEMPT = 9  # seconds for all that one attempt does; below an activity's start-to-close (12 s) and the lease (15 s)
 _GIVE_UP_AFTER = timedelta(hours=1)
+_STANDS_IN = "the csm has neither Slack nor an email address: people.fallback_csm is told instead"
 
 
 class Notices:
@@ -53,6 +54,10 @@ class Notices:
     async def notify_csm(self, at: IncidentAt) -> NoticeResult:
         """The alert of PRD-101 section 5.1, to the customer's CSM."""
         view, _ = await self._load(at.incident_id)
+        if view.csm_stands_in:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await lock(connection, at.incident_id)
+                await _intend_or_hold(connection, at.incident_id, Role.CSM, _STANDS_IN)
         return await self._tell(at, ALERT, Role.CSM, view.csm)
 
     @activity.defn
@@ -152,6 +157,8 @@ class Notices:
             return Intent(incident, "slack", template, role, slack_name, person.id, ordinal)
         if person.email:
             return Intent(incident, "email", template, role, person.email, person.id, ordinal)
+        if slack_name:
+            return f"{role} has no email address, and no Slack bot token is set"
         return f"{role} has neither Slack nor an email address"
 
     async def _deliver(self, at: IncidentAt, key: str) -> Told:

@@ -204,6 +204,7 @@ def _who(view: IncidentView, telling: Telling) -> dict[str, object]:
         "csm_manager": _name(view.csm_manager),
         "acknowledged_by": one_line(view.acknowledged_by, NAME) if view.acknowledged_by else None,
         "closed_by": one_line(view.closed_by, NAME) if view.closed_by else None,
+        "hinted_by": one_line(view.hinted_by, NAME) if view.hinted_by else None,
         "previous": phrases.previously(view.previous, view.previous_count, telling.zone),
         "previous_count": view.previous_count,
         "auto_send": view.auto_send,

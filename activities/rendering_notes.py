@@ -26,7 +26,7 @@ NOTES: dict[str, tuple[str, ...]] = {
         "fixed_by",
         "task_completed",
         "score_restored",
-    ),  # fixed_by: customer, csm, engineering, provider, itself
+    ),  # fixed_by: customer, unseen (somebody there, without a word), person, engineering, provider, itself
     "closed": ("by", "note"),  # by hand; which way is the incident's own resolution
     "removed": ("by",),
     "mail_sent": ("name", "by", "reminder", "together"),  # by: who pressed the button; together: other integrations

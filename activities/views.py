@@ -68,12 +68,14 @@ class IncidentView(_View):
     relapses: int
     error_code: str | None  # as received
     evidence: str | None  # verified, reported
+    hinted_by: str | None = None  # whose word this recovery began with
 
     customer_id: UUID
     customer_external_id: str
     customer_name: str
     arr: Decimal | None
     csm: Person | None
+    csm_stands_in: bool = False  # the policy's fallback, because the customer's own CSM has neither Slack nor email
     csm_manager: Person | None
     contacts: tuple[Person, ...]  # technical contacts, in order of preference
     auto_send: bool  # False: fix instructions go out only when the CSM presses the button

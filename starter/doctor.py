@@ -13,7 +13,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from activities.db.migrate import pending
 from activities.db.pool import create_pool
 from activities.db.resealing import Resealing
+from activities.db.sql import queries
 from activities.email import SmtpServer
+from activities.phrases import counted
 from activities.policy import load_policy
 from activities.secrets import SecretBox
 from activities.settings import Settings
@@ -34,17 +36,7 @@ class Finding(BaseModel):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Each part is looked at by itself, at most 10 s; never raises."""
-    parts: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
-        ("settings", _settings),
-        ("policy", _policy),
-        ("database", _database),
-        ("keys", _keys),
-        ("deliveries", _deliveries),
-        ("temporal", _temporal),
-        ("slack", _slack),
-        ("smtp", _smtp),
-    ]
-    return [await _look(part, check(settings)) for part, check in parts]
+    return [await _look(part, check(settings)) for part, check in PARTS.items()]
 
 
 class WrongError(Exception):
@@ -103,6 +95,21 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url
 
 
+async def _people(settings: Settings) -> str:
+    fallback = load_policy(settings.policy_file).people.fallback_csm
+    async with create_pool(_database_url(settings), size=1) as pool:
+        unheard, without = [await pool.fetchval(queries("reading")[name]) for name in ("told_nobody", "without_a_csm")]
+    if unheard:
+        raise WrongError(
+            f"nobody was told of {counted(unheard, 'open incident')} (`relink incidents list`): give their customers a "
+            "CSM with an email or a Slack user id, or set people.fallback_csm in the policy"
+        )
+    if not without:
+        return "every customer has a CSM who can be told"
+    hears = "people.fallback_csm is told" if fallback.slack or fallback.email else "set people.fallback_csm"
+    return f"{counted(without, 'customer')} without a CSM who can be told: {hears}"
+
+
 async def _deliveries(settings: Settings) -> str:
     async with create_pool(_database_url(settings), size=1) as pool:
         rows = await pool.fetch(
@@ -148,3 +155,17 @@ async def _smtp(settings: Settings) -> str:
     async with server.client() as client:
         await client.noop()
     return f"{server.host}:{server.port} takes our connection"
+
+
+PARTS: dict[str, Callable[[Settings], Awaitable[str]]] = {
+    "settings": _settings,
+    "policy": _policy,
+    "database": _database,
+    "keys": _keys,
+    "people": _people,
+    "deliveries": _deliveries,
+    "temporal": _temporal,
+    "slack": _slack,
+    "smtp": _smtp,
+}
+"""What is looked at, in this order. Each says how it is, or raises: WrongError with what to do, or anything."""

@@ -119,6 +119,7 @@ STATES: dict[str, dict[str, object]] = {  # what changes in DISCONNECTED
     },
     "resolved": {**_ENDED, "resolution": "verified"},
     "reported": {**_ENDED, "resolution": "reported", "evidence": "reported"},
+    "vouched_for": {**_ENDED, "resolution": "reported", "evidence": "reported", "hinted_by": "Dana Kim"},
     "no_longer_used": {**_ENDED, "resolution": "no_longer_used", "closed_by": "Dana Kim"},
     "false_alarm": {**_ENDED, "resolution": "false_alarm", "closed_by": "Dana Kim"},
     "removed": {**_ENDED, "status": "cancelled", "resolution": "removed"},

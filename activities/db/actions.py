@@ -131,7 +131,7 @@ class Actions:
     async def report_fixed(self, incident: UUID, by: By) -> bool:
         """A person's word starts a verification; it closes nothing."""
         async with self._case(incident, by) as case:
-            return await add_hint(case.connection, case.row, "person", case.actor)
+            return await add_hint(case.connection, case.row, "person", case.actor, by=case.name)
 
     async def close(self, incident: UUID, by: By, resolution: Resolution, note: str | None = None) -> bool:
         """By hand, as no_longer_used or false_alarm: from any state, at once."""

@@ -29,17 +29,19 @@ class EventStore:
         self._pool, self._policy, self._catalogue = pool, policy, catalogue
 
     async def take(
-        self, events: Sequence[Event], *, only_customer: UUID | None = None
+        self, events: Sequence[Event], *, only_customer: UUID | None = None, registers: bool = True
     ) -> tuple[list[Outcome], set[UUID]]:
         """Stores and judges all events, or none; returns their outcomes in order and the incidents whose bell is to
         be rung (the doorbells are committed: a ring that fails is made up for by the reconciler).
 
-        `only_customer` limits what the sender may name. Raises EventRefusedError.
+        `only_customer` limits what the sender may name; `registers` says whether an unknown integration is registered
+        by its first event. Raises EventRefusedError.
         """
         for attempt in range(5):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    return await Intake(connection, self._policy(), self._catalogue).take(events, only_customer)
+                    intake = Intake(connection, self._policy(), self._catalogue, registers=registers)
+                    return await intake.take(events, only_customer)
             except asyncpg.DeadlockDetectedError:
                 # Two arrays that register several new integrations in opposite order; the loser was rolled back whole.
                 if attempt == 4:

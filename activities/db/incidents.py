@@ -103,7 +103,7 @@ async def _tell_the_others(connection: Connection, incident: UUID, kind: str, **
                 told["channel"],
                 NOTE,
                 told["role"],
-                told["recipient"] if told["channel"] == "email" else "",
+                told["recipient"],
                 told["person_id"],
                 ordinal=f"{kind}/{told['id']}",
                 details={"kind": kind, **below, **details},

@@ -66,10 +66,13 @@ class Intake:
         policy: Policy,
         catalogue: Catalogue,
         known: Mapping[str, Diagnosis] = MappingProxyType({}),
+        *,
+        registers: bool = True,
     ) -> None:
-        """`known` are diagnoses by event id, where the sender is a monitor that knows better than the classifier."""
+        """`known` are diagnoses by event id, where the sender is a monitor that knows better than the classifier;
+        `registers` whether an unknown integration is registered, or refused."""
         self._connection, self._policy = connection, policy
-        self._catalogue, self._known = catalogue, known
+        self._catalogue, self._known, self._registers = catalogue, known, registers
 
     async def take(self, events: Sequence[Event], only_customer: UUID | None) -> tuple[list[Outcome], set[UUID]]:
         customers = await self._customers(events)
@@ -135,6 +138,8 @@ class Intake:
             for row in rows
             if row.integration is None
         }
+        if missing and not self._registers:
+            raise _unknown_integration(next(row for row in rows if row.integration is None))
         if missing:
             await self._connection.execute(_SQL["register_integrations"], *map(list, zip(*missing, strict=True)))
             await self._look_up([row for row in rows if row.integration is None])
@@ -228,6 +233,13 @@ def _same_or_refused(row: Row, fingerprint: bytes) -> None:
             "event_id",
             f"event {row.event_id!r} of {row.event.source!r} came before with another body",
         )
+
+
+def _unknown_integration(row: Row) -> EventRefusedError:
+    type_, id_ = row.event.integration_type, row.event.integration_id
+    field, what = ("integration_id", f"{type_!r} integration {id_!r}") if id_ else ("integration_type", repr(type_))
+    message = f"this customer has no {what}{'' if id_ else ' integration'}: nothing was stored; compare the spelling"
+    return EventRefusedError(422, row.index, field, message)
 
 
 def _choose(row: Row, integrations: Sequence[Any]) -> UUID | None:

@@ -137,15 +137,17 @@ async def add_bell(connection: Connection, incident: UUID, bell: Bell) -> None:
     await connection.execute(queries("events")["add_doorbell"], incident, bell)
 
 
-async def add_hint(connection: Connection, incident: asyncpg.Record, kind: str, actor: str) -> bool:
-    """Says that the connection of a locked incident may work again; a check follows.
+async def add_hint(
+    connection: Connection, incident: asyncpg.Record, kind: str, actor: str, by: str | None = None
+) -> bool:
+    """Says that the connection of a locked incident may work again; a check follows. `by`: who gives their word.
 
     False if there is nothing to check: it is recovering already, or a hint of this kind is still to be followed up.
     """
     waiting = incident["hint_seq"] > incident["checked_seq"] and incident["hint_kind"] == kind
     if incident["status"] != Status.OPEN or waiting:
         return False
-    await connection.execute(queries("incidents")["hint"], incident["id"], kind)
+    await connection.execute(queries("incidents")["hint"], incident["id"], kind, by)
     await add_to_timeline(connection, incident["id"], "recovery_hinted", actor, hint=kind)
     await add_bell(connection, incident["id"], Bell.RECONNECTED)
     return True

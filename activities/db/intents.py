@@ -27,7 +27,8 @@ TECH_CALL = "tech_call_invitation"
 
 @dataclass(frozen=True)
 class Intent:
-    """Something to be told to somebody, once; `recipient` is an email address, a Slack id, or empty for a thread."""
+    """Something to be told to somebody, once. `recipient` is an email address or a Slack id; of a note in a thread that
+    of the thread's reader (empty if that is nobody yet)."""
 
     incident_id: UUID
     channel: str
@@ -93,7 +94,9 @@ async def intend(connection: Connection, intent: Intent) -> bool:
 async def intend_note(connection: Connection, incident: UUID, kind: str, ordinal: object = "", **details: Any) -> None:
     """A line for the thread below the CSM's message."""
     key = f"{kind}/{ordinal}" if ordinal != "" else kind
-    await intend(connection, Intent(incident, "slack", NOTE, "csm", "", ordinal=key, details={"kind": kind, **details}))
+    reader = await connection.fetchval(_SQL["reader_of_thread"], incident)
+    said = {"kind": kind, **details}
+    await intend(connection, Intent(incident, "slack", NOTE, "csm", reader, ordinal=key, details=said))
 
 
 async def fall_back(connection: Connection, claim: Claim, error: str | None) -> None:

@@ -38,15 +38,19 @@ class ViewLoader:
             raise UnknownIncidentError(str(incident))
         policy = Policy.stored(row["policy"])
         people = _by_role(row["people"])
+        own = next(iter(people[Role.CSM]), None)
+        stand_in = None if own and (own.slack or own.email) else addressee(policy.people.fallback_csm)
         fields = {name: value for name, value in row.items() if name in IncidentView.model_fields}
         fields |= {name: row["diagnosis"][name] for name in _WORDS}
         fields |= {
-            "csm": next(iter(people[Role.CSM]), None) or addressee(policy.people.fallback_csm),
+            "csm": stand_in or own,
+            "csm_stands_in": own is not None and stand_in is not None,
             "csm_manager": next(iter(people[Role.CSM_MANAGER]), None),
             "contacts": tuple(people[Role.TECHNICAL_CONTACT]),
             "auto_send": policy.customer.auto_send,
             "acknowledged_by": _called(row["acknowledged_by"], people),
             "closed_by": _called(row["closed_by"], people),
+            "hinted_by": _called(row["hinted_by"], people),
         }
         return IncidentView.model_validate(fields), policy
 

@@ -95,7 +95,8 @@ async def post_reconnected(
     request: Request, only: Annotated[UUID | None, Depends(_KeyOrSignature())], use: Use
 ) -> object:
     """A hint that starts a check at once; by itself it resolves nothing. Sent again with the same `event_id`, it is
-    answered as before and changes nothing.
+    answered as before and changes nothing. An integration that is not known is a 422: unlike an event, a callback never
+    registers one.
 
     Authorised by a key with the scope `callbacks`, or by a Standard Webhooks signature.
     """
@@ -104,7 +105,7 @@ async def post_reconnected(
     refuse_unstorable(value, [])
     event = _event(validated(_BODY, value), request.headers.get("webhook-id"))
     try:
-        (outcome,), incidents = await use.events.take([event], only_customer=only)
+        (outcome,), incidents = await use.events.take([event], only_customer=only, registers=False)
     except EventRefusedError as error:
         raise refused(error, is_array=False) from None
     if outcome.incident is not None and outcome.outcome == "accepted":

@@ -111,6 +111,24 @@ async def test_what_is_wrong_is_named(shared: Api, change: dict[str, Any], field
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"integration_type": "salesfroce"}, "integration_id"), ({"integration_id": "crn"}, "integration_id"),
+     ({"integration_type": "salesfroce", "integration_id": None}, "integration_type")],
+)  # fmt: skip
+async def test_a_callback_registers_nothing(apart: Api, change: dict[str, Any], field: str) -> None:
+    """A slip of the pen is told to its sender; it makes no integration that nobody has, and uses up no event_id."""
+    await apart.integration()
+    body = body_for(apart, **change)
+    response = await apart.http.post(PATH, json=body)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
+    known = "select count(*) from integration_health h join customers c on c.id = h.customer_id where external_id = $1"
+    assert await apart.pool.fetchval(known, apart.name) == 1
+    assert await apart.pool.fetchval("select count(*) from event_keys where event_id = $1", body["event_id"]) == 0
+    right = {"integration_type": "salesforce", "integration_id": "crm"}
+    assert (await apart.http.post(PATH, json=body | right)).status_code == 202
+
+
 async def test_a_signature_is_as_good_as_a_key(apart: Api) -> None:
     """And its webhook-id makes a body without an event_id idempotent."""
     found = await apart.event()
@@ -125,6 +143,7 @@ async def test_a_signature_is_as_good_as_a_key(apart: Api) -> None:
 
 async def test_a_signature_beside_older_ones_counts(apart: Api) -> None:
     """Standard Webhooks: several signatures, separated by spaces, while a secret is being changed."""
+    await apart.integration()
     body = json.dumps(body_for(apart)).encode()
     headers = signed(body)
     headers["webhook-signature"] = f"v1,{base64.b64encode(b'x' * 32).decode()} {headers['webhook-signature']}"
@@ -132,6 +151,7 @@ async def test_a_signature_beside_older_ones_counts(apart: Api) -> None:
 
 
 async def test_a_signature_is_good_for_five_minutes(apart: Api) -> None:
+    await apart.integration()
     for age, status in ((290, 202), (310, 401), (-290, 202), (-310, 401)):
         body = json.dumps(body_for(apart)).encode()
         assert (await send(apart, body, signed(body, at=time.time() - age))).status_code == status, age

@@ -186,9 +186,10 @@ def test_held_back_mails_are_explained() -> None:
 
 
 def test_a_recovery_that_nobody_checked_is_called_reported() -> None:
-    """Evidence without a monitor is told as what it is."""
+    """Evidence without a monitor is told as what it is, with the name of whoever gave their word."""
     assert "(as reported to us; no monitor of ours checks it)" in as_text(alert(samples.sample("reported")))
-    assert "it was reported as working and stayed so" in note(samples.sample("reported"), "resolved")
+    assert "it was reported as working, and nothing failed since" in note(samples.sample("reported"), "resolved")
+    assert "(Dana Kim said so; no monitor of ours checks it)" in as_text(alert(samples.sample("vouched_for")))
 
 
 def test_a_snooze_that_has_ended_is_over() -> None:

@@ -39,6 +39,30 @@ async def test_fixed_without_a_monitor_is_a_named_persons_word(world: World) -> 
         await world.pass_time(incident, timedelta(minutes=11))
         assert (await world.result(incident))["resolution"] == "reported"
     assert await world.value("select health_score from customers") == 82
+    notes = "select distinct recipient from deliveries where template = 'integration_disconnected_note'"
+    assert await world.value(notes) == "maria@vendor.example"
+    recovering, resolved = [said for said in world.thread() if "Maria Lopez" in said]
+    assert "Maria Lopez says that it works again" in recovering
+    assert "Fixed by: Maria Lopez" in resolved
+    assert "Maria Lopez said so, and nothing failed since; no monitor of ours checks it" in resolved
+
+
+async def test_a_relapse_takes_back_whose_doing_it_was(world: World) -> None:
+    """Vouched for, failed again, and then it came back: nobody is credited with a repair that did not hold."""
+    async with world.make_worker():
+        incident = await world.disconnect()
+        await world.until_timeline(incident, "informed")
+        await world.hint(incident, "person")
+        await world.until_timeline(incident, "recovering")
+        await world.say("auth_failure")
+        await world.until_timeline(incident, "relapsed")
+        await world.say("sync_succeeded")
+        await world.until_timeline(incident, "recovering", 2)
+        await world.pass_time(incident, timedelta(minutes=21))
+        assert (await world.result(incident))["resolution"] == "reported"
+    resolved = world.thread()[-1]
+    assert "Fixed by: the customer, as it seems; nobody told us" in resolved
+    assert "it was reported as working, and nothing failed since" in resolved
 
 
 @pytest.mark.history

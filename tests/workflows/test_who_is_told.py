@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from starter.doctor import PARTS, WrongError
 from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, World, ago
-from workflows.contracts import Bell
+from workflows.contracts import Bell, Resolution
 
 ENGINEERING = "integration_disconnected_engineering"
 OUR_FAULT = {"code": "invalid_client", "message": "invalid client credentials", "http_status": 401}
@@ -66,6 +67,36 @@ async def test_without_a_csm_the_policys_fallback_is_told(world: World) -> None:
         await world.until_timeline(incident, "informed")
     assert await world.value("select recipient from deliveries where role = 'csm'") == "pool@vendor.example"
     assert len(world.alerts()) == 1
+
+
+async def test_a_csm_who_cannot_be_reached_is_stood_in_for(world: World) -> None:
+    """A CSM with a name only: the policy's fallback is told, and the timeline says why it wasn't the CSM."""
+    world.set_policy(people={"fallback_csm": {"email": "pool@vendor.example"}})
+    await world.pool.execute("update people set email = null where role = 'csm'")
+    async with world.make_worker():
+        incident = await world.disconnect()
+        await world.until_timeline(incident, "informed")
+    assert await world.value("select recipient from deliveries where role = 'csm'") == "pool@vendor.example"
+    (held,) = await world.told_of(incident, "notice_held")
+    assert held["rule"] == "the csm has neither Slack nor an email address: people.fallback_csm is told instead"
+
+
+async def test_the_doctor_counts_what_nobody_heard_of(world: World) -> None:
+    """No CSM, no fallback, no contact: the timeline says it, and so does the command that looks after the whole."""
+    settings = world.settings.model_copy(update={"database_url": world.database})
+    await world.pool.execute("delete from people")
+    assert "1 customer without a CSM who can be told: set people.fallback_csm" in await PARTS["people"](settings)
+    async with world.make_worker():
+        incident = await world.disconnect()
+        await world.until_timeline(incident, "informed")
+        with pytest.raises(WrongError, match="nobody was told of 1 open incident "):
+            await PARTS["people"](settings)
+        await world.pool.execute(
+            "insert into people (customer_id, role, name, email) select id, 'csm', 'Al', 'al@v.example' from customers"
+        )
+        await world.close_by_hand(incident, Resolution.FALSE_ALARM)
+        await world.result(incident)
+    assert "every customer has a CSM who can be told" in await PARTS["people"](settings)
 
 
 async def test_without_anybody_the_timeline_says_so(world: World) -> None:

@@ -202,8 +202,11 @@ class World:
         return [row["kind"] for row in rows]
 
     async def hint(self, incident: UUID, kind: str = "callback") -> None:
-        """The product says that it was reconnected, or a person says so (`kind` "person")."""
-        await self.actions.hint(incident, kind)
+        """The product says that it was reconnected, or its CSM says so (`kind` "person")."""
+        if kind == "person":
+            await self.actions.report_fixed(incident, CSM)
+        else:
+            await self.actions.hint(incident, kind)
         await self.ring.incident(incident)
 
     async def close_by_hand(self, incident: UUID, resolution: Resolution) -> None:

@@ -4,6 +4,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (delivery_key) do nothing
 returning delivery_key
 
+-- name: reader_of_thread
+select coalesce(
+  (select recipient from deliveries where incident_id = $1 and role = 'csm'
+    and template = 'integration_disconnected_alert' order by channel = 'slack' desc, created_at limit 1),
+  (select coalesce(p.slack_user_id, p.email) from people p join incidents i on i.customer_id = p.customer_id
+    where i.id = $1 and p.role = 'csm' and p.removed_at is null order by p.position limit 1),
+  '')
+
 -- name: lock_for_claim
 select d.*, i.status as incident_status, d.lease_until - now() as lease_left, d.retry_at > greatest(now(), $2) as too_early
 from deliveries d left join incidents i on i.id = d.incident_id

@@ -72,6 +72,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 update incidents set
   last_seq = last_seq + $2, occurrences = occurrences + $3, opened_at = least(opened_at, $4),
   hint_seq = case when $5::text is null then hint_seq else last_seq + $2 end, hint_kind = coalesce($5, hint_kind),
+  hinted_by = case when $5::text is null then hinted_by end,
   hinted_at = case when $5::text is null then hinted_at else now() end,
   recheck_at = case when $5::text is null then recheck_at end,
   customer_reported_at = least(customer_reported_at, $6), updated_at = now()

@@ -64,13 +64,13 @@ update incidents set quiet_until = greatest(now(), $2) + $3, updated_at = now() 
 update incidents set checked_seq = greatest(checked_seq, $2), recheck_at = null, updated_at = now() where id = $1
 
 -- name: hint
-update incidents set last_seq = last_seq + 1, hint_seq = last_seq + 1, hint_kind = $2, hinted_at = now(),
+update incidents set last_seq = last_seq + 1, hint_seq = last_seq + 1, hint_kind = $2, hinted_by = $3, hinted_at = now(),
   recheck_at = null, updated_at = now()
 where id = $1 and status in ('open', 'recovering')
 
 -- name: reopen
 update incidents set status = 'open', relapses = relapses + 1, recovering_since = null, quiet_until = null,
-  evidence = null, quiet_window = least(quiet_window * 2, greatest(quiet_window, interval '4 hours')), updated_at = now()
+  evidence = null, hint_kind = null, hinted_by = null, quiet_window = least(quiet_window * 2, greatest(quiet_window, interval '4 hours')), updated_at = now()
 where id = $1 and status = 'recovering'
 returning relapses
 
@@ -154,7 +154,7 @@ update incidents set snoozed_until = $2, updated_at = now() where id = $1
 select i.id as incident_id, i.integration_health_id, i.number, i.kind, i.status, i.severity, i.resolution, i.category,
   i.who_fixes, i.occurrences, i.opened_at, i.detected_at, i.alerted_at, i.acknowledged_at, i.acknowledged_by,
   i.snoozed_until, i.recovering_since, i.quiet_until, i.closed_at, i.closed_by, i.relapses, i.error_code, i.evidence,
-  i.diagnosis, i.policy, i.customer_reported_at is not null as customer_reported,
+  i.diagnosis, i.policy, i.hinted_by, i.customer_reported_at is not null as customer_reported,
   c.id as customer_id, c.external_id as customer_external_id, c.name as customer_name, c.arr,
   h.integration_type, h.integration_id, h.display_name, h.is_critical, h.self_serve, h.reconnect_url,
   coalesce((select jsonb_agg(jsonb_build_object('role', p.role, 'id', p.id, 'name', p.name, 'email', p.email,
@@ -214,12 +214,15 @@ select exists (select from incident_timeline
   where incident_id = $1 and kind = 'notice_held' and details ->> 'role' = $2 and details ->> 'rule' = $3)
 
 -- name: fixed_by
+-- By what this recovery began with: a relapse has taken back whatever was said or done before it.
 select case
   when i.hint_kind = 'callback' then 'customer'
-  when i.hint_kind = 'person' then 'csm'
+  when i.hint_kind = 'person' then 'person'
   when i.who_fixes = 'our_engineering' then 'engineering'
   when i.who_fixes = 'provider' then 'provider'
-  when exists (select from deliveries d where d.incident_id = i.id and d.opened_at is not null) then 'customer'
+  when i.relapses = 0 and exists (select from deliveries d where d.incident_id = i.id and d.opened_at is not null)
+    then 'customer'
+  when i.who_fixes in ('customer_user', 'customer_admin') then 'unseen'
   else 'itself' end
 from incidents i where i.id = $1
 

@@ -49,6 +49,17 @@ where integration_health_id = $1 order by number desc limit 50
 -- name: people_of_customer
 select id, name, email from people where customer_id = $1
 
+-- name: told_nobody
+select count(*) from incidents i where i.status = 'open' and i.informed_kind is not null and not exists (
+  select from deliveries d where d.incident_id = i.id and d.template <> 'integration_disconnected_note'
+    and (d.status in ('pending', 'sending', 'sent', 'unknown') or d.told_with is not null))
+
+-- name: without_a_csm
+select count(*) from customers c
+where exists (select from integration_health h where h.customer_id = c.id and h.removed_at is null)
+  and not exists (select from people p where p.customer_id = c.id and p.role = 'csm' and p.removed_at is null
+    and coalesce(p.slack_user_id, p.email) is not null)
+
 -- name: gauges
 select 'relink_incidents' as name, 'Incidents that are not over' as help,
   array['severity', severity, 'status', status] as labels, count(*) as value
