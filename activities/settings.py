@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
+    temporal_ui_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
     policy_file: Path | None = None
     templates_dir: Path | None = None
     probe_allow_private: bool = False

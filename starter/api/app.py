@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starter.api import (
     actions,
     callbacks,
+    codec,
     customers,
     deliveries,
     events,
@@ -46,11 +47,12 @@ def create_app(resources: Resources) -> FastAPI:
     )
     app.state.resources = resources
     calls = (events, customers, integrations, incidents, actions, callbacks, deliveries, reliability, maintenance)
-    for part in (*calls, pages, reconnect, slack, health):
+    for part in (*calls, codec, pages, reconnect, slack, health):
         app.include_router(part.router)
     slack.add_slack(app.state, resources)
     handle_errors(app)
     app.add_middleware(Armour, renderer=resources.renderer)
+    app.add_middleware(codec.CodecCors, ui_url=resources.settings.temporal_ui_url)
     app.openapi = describe(app, _bodies())  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
@@ -62,4 +64,5 @@ def _bodies() -> list[type[BaseModel]]:
         callbacks.ReconnectedWrite,
         deliveries.BouncedWrite,
         maintenance.MaintenanceWrite,
+        codec.PayloadsBody,
     ]

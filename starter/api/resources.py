@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from temporalio.client import Client
 
 from activities.bounces import Bounces
+from activities.codec import EncryptingCodec
 from activities.db.actions import Actions
 from activities.db.customers import CustomerStore
 from activities.db.events import EventStore
@@ -26,7 +27,7 @@ from activities.playbooks.loader import load_catalogue
 from activities.policy import PolicySource
 from activities.reliability import Reliability
 from activities.rendering import Renderer
-from activities.secrets import SecretBox
+from activities.secrets import Keys, SecretBox
 from activities.settings import Settings
 from starter.api.cursors import Cursors
 from starter.api.limits import KeyCache, Throttle
@@ -50,6 +51,7 @@ class Resources:
     renderer: Renderer
     links: Links
     box: SecretBox
+    codec: EncryptingCodec
     cursors: Cursors
     keys: KeyCache
     events: EventStore
@@ -88,6 +90,7 @@ class Resources:
             ),
             links=Links(settings.public_url, secret),
             box=box,
+            codec=EncryptingCodec(Keys(settings.encryption_keys)),
             cursors=Cursors(secret),
             keys=KeyCache(KeyStore(pool)),
             events=EventStore(pool, lambda: policy.current, load_catalogue()),

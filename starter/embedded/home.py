@@ -23,6 +23,7 @@ DEFAULT_PORTS = {
     "postgres": 54329,
     "temporal": 7233,
     "temporal_ui": 8233,
+    "codec": 8234,
     "smtp": 2525,
     "inbox": 8025,
     "slack": 8090,
@@ -110,7 +111,7 @@ def _ports(
     outside: Mapping[str, str], last: Mapping[str, int], usual: Mapping[str, int], embedded: frozenset[str]
 ) -> dict[str, int]:
     needed = {"api", *embedded}
-    needed |= {"temporal_ui"} if "temporal" in embedded else set()
+    needed |= {"temporal_ui", "codec"} if "temporal" in embedded else set()
     needed |= {"smtp"} if "inbox" in embedded else set()
     chosen: dict[str, int] = {}
     if "RELINK_API_PORT" in outside:

@@ -40,7 +40,8 @@ class Parts:
     def servers(self) -> list[Program]:
         """The embedded servers that nothing from outside replaces, the most fundamental first."""
         known = {"postgres": self._postgres, "temporal": self._temporal, "inbox": self._inbox, "slack": self._slack}
-        return [program() for name, program in known.items() if name in self.choice.embedded]
+        programs = [program() for name, program in known.items() if name in self.choice.embedded]
+        return [*programs, self._codec()] if "temporal" in self.choice.embedded else programs
 
     def migration(self) -> Program:
         """Brings the tables up to date, once."""
@@ -63,7 +64,13 @@ class Parts:
     def _temporal(self) -> Program:
         port, ui_port = self.choice.ports["temporal"], self.choice.ports["temporal_ui"]
         data = self.home.folder / "temporal" / "temporal.db"
-        return temporal_program(data, port=port, ui_port=ui_port, log=self.home.log("temporal"))
+        codec_url = f"http://{ports.HOST}:{self.choice.ports['codec']}"
+        return temporal_program(data, port=port, ui_port=ui_port, codec_url=codec_url, log=self.home.log("temporal"))
+
+    def _codec(self) -> Program:
+        port = self.choice.ports["codec"]
+        module = ["starter.embedded.codec", str(port)]
+        return self._python("Codec of the Temporal UI", "codec", module, ready=ports.serves(port, "/"))
 
     def _inbox(self) -> Program:
         smtp, page = self.choice.ports["smtp"], self.choice.ports["inbox"]

@@ -79,11 +79,13 @@ def temporal_program(
     *,
     port: int,
     ui_port: int | None,
+    codec_url: str = "",
     dynamic_config: Mapping[str, str] | None = None,
     log: Path,
 ) -> Program:
     """The server as a program for `running` or the supervisor.
 
+    `codec_url`: where the web UI has payloads decrypted.
     Where no `temporal` program is found, the Temporal SDK downloads one, once, beside the log.
     """
     found = binary()
@@ -100,7 +102,7 @@ def temporal_program(
 
     return Program(
         name="Temporal",
-        command=[str(executable), *_arguments(data, port, ui_port, dynamic_config or {})],
+        command=[str(executable), *_arguments(data, port, ui_port, codec_url, dynamic_config or {})],
         ready=ready,
         prepare=prepare,
         log=log,
@@ -109,7 +111,9 @@ def temporal_program(
     )
 
 
-def _arguments(data: Path | None, port: int, ui_port: int | None, dynamic_config: Mapping[str, str]) -> list[str]:
+def _arguments(
+    data: Path | None, port: int, ui_port: int | None, codec_url: str, dynamic_config: Mapping[str, str]
+) -> list[str]:
     arguments = ["server", "start-dev", "--ip", ports.HOST, "--port", str(port), "--log-level", "warn"]
     if data is not None:
         arguments += ["--db-filename", str(data)]
@@ -117,6 +121,7 @@ def _arguments(data: Path | None, port: int, ui_port: int | None, dynamic_config
         arguments += ["--headless"]
     else:
         arguments += ["--ui-port", str(ui_port), "--ui-disable-news-fetch"]
+        arguments += ["--ui-codec-endpoint", codec_url] if codec_url else []
     # Durable against `kill -9` without a disk flush at every commit.
     for pragma in ("journal_mode=wal", "synchronous=normal"):
         arguments += ["--sqlite-pragma", pragma]

@@ -22,7 +22,7 @@ from starter.api import health
 from starter.api.app import create_app
 from starter.api.limits import KeyCache
 from tests.api.calling import Api, RecordedBells, assemble, client_of
-from tests.api.test_keys import body_for, concrete, guarded, operations
+from tests.security.routes import body_for, concrete, guarded, operations
 
 PROBLEM = "application/problem+json"
 
@@ -105,6 +105,8 @@ async def test_no_2xx_while_the_database_is_away(away: Api) -> None:
     """Promise 1: 2xx means committed. Every route that needs the database says 503 and when to come back."""
     some = str(uuid4())
     for method, path, _ in guarded(away):
+        if path == "/codec/decode":  # nothing of it is stored
+            continue
         address = concrete(path, some, some)
         response = await away.http.request(method, address, json=body_for(path, "techcorp"))
         check_problem(response, 503)
