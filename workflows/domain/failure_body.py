@@ -90,6 +90,8 @@ _STATUS_IN_TEXT = (
     re.compile(r"\b([45]\d\d) (?:client error|server error|unauthorized|forbidden|bad request|not found|too many|gone"
                r"|internal server|bad gateway|service unavailable|gateway time)"),
 )  # fmt: skip
+_COMPOUND = re.compile(r"\b(?:[A-Z]{0,8}[a-z0-9]{1,30}){0,2}[a-z0-9][A-Z][A-Za-z0-9]{1,60}\b")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _XML_VALUE = re.compile(r"<(?:[\w-]{1,30}:)?([\w.-]{1,60})(?:\s[^<>]{0,300})?>([^<>]{1,600})</")
 _XML_ATTRIBUTE = re.compile(r"\b(code|value|errorcode|statuscode|type)=[\"']([^\"'<>]{1,200})[\"']", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,1000}>")
@@ -116,12 +118,19 @@ def read_evidence(failure: Failure) -> Evidence:
         found.read_body(failure.body[:BODY_CAP])
     text = found.text()
     found.read_text(text)
+    text += _spelled_out(text)
     status = failure.http_status
     if status is None or status < 300:
         status = found.status or _status_in(text) or status
     text = text.casefold()
     surface = failure.surface or _likely_surface(found.codes, text)
     return Evidence(surface, status, frozenset(found.codes), text)
+
+
+def _spelled_out(text: str) -> str:
+    """The words that codes and exceptions are made of: `EntityOrRoleDisabled` also says "entity or role disabled"."""
+    names = dict.fromkeys(_COMPOUND.findall(text))
+    return "".join(" | " + " ".join(_WORD.findall(name)) for name in list(names)[:20])
 
 
 def _likely_surface(codes: set[str], text: str) -> Surface:
