@@ -21,9 +21,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from workflows.domain.disturbance import VAGUE_CODES, is_passing
 from workflows.domain.explanation import Verdict, explain, provider_name
-from workflows.domain.failure_body import Evidence, Failure, Surface, code_key, read_evidence
-from workflows.domain.phrase import Phrase, compile_phrase
+from workflows.domain.failure_body import Evidence, Failure, Surface, read_evidence
 from workflows.domain.playbook import Catalogue, Category, ConnectionState, Playbook, Rule, WhoFixes
 
 __all__ = ["Catalogue", "Category", "ConnectionState", "Diagnosis", "Failure", "Surface", "WhoFixes", "diagnose"]
@@ -31,42 +31,6 @@ __all__ = ["Catalogue", "Category", "ConnectionState", "Diagnosis", "Failure", "
 # Lower than what the rounds reached on known failures (0.85: 94 to 98 %, 0.6: 70 to 88 %): unseen ones are harder.
 _CONFIDENCE = (0.95, 0.85, 0.75, 0.6)
 _UNKNOWN_CONFIDENCE = 0.2
-
-_PASSING = tuple(
-    map(
-        compile_phrase,
-        (
-            "temporarily", "temporary (error|failure|problem|issue|outage|overload|disruption|glitch)", "(try|retry) (again )?(later|shortly|tomorrow)", "(try|retry) again in",
-            "retry (after|in)", "please retry", "in a few (seconds|minutes|moments)", "under maintenance",
-            "maintenance (window|mode)", "(scheduled|planned) maintenance", "overloaded", "over capacity", "outage",
-            "too busy", "is busy", "be back (soon|shortly)", "bad gateway", "gateway timeout", "transient",
-            "service unavailable", "too many requests", "rate limit",
-        ),
-    )
-)  # fmt: skip
-_INTERRUPTED = tuple(
-    map(
-        compile_phrase,
-        (
-            "timed out", "timeout", "time-out", "deadline exceeded", "econnreset", "econnrefused", "eai_again",
-            "socket hang up", "connection (was )?(reset|refused|closed|aborted|lost)", "broken pipe",
-        ),
-    )
-)  # fmt: skip
-# Where something ran out, nothing was interrupted.
-_RAN_OUT = tuple(map(compile_phrase, ("(session|token|grant|login|idle|inactivity|code) ... (timed out|timeout)",)))
-# What token endpoints and APIs also say when something behind them is down.
-_VAGUE_CODES = frozenset(
-    map(
-        code_key,
-        (
-            "invalid_grant", "invalid_client", "unauthorized_client", "access_denied", "invalid_request",
-            "invalid_token", "invalid_auth", "unauthorized", "unauthenticated", "forbidden", "permission_denied",
-            "not_found", "error", "login_required", "interaction_required",
-        ),
-    )
-)  # fmt: skip
-_SERVERS = (Surface.REST_API, Surface.TOKEN_ENDPOINT, Surface.OIDC)  # where a 5xx speaks of the provider, not of us
 
 # No customer can repair the servers of a provider that all of them share, or our way to it.
 _NOT_THEIRS = {Category.ENDPOINT_UNREACHABLE: WhoFixes.NOBODY, Category.TLS_INVALID: WhoFixes.PROVIDER}
@@ -156,7 +120,7 @@ def _evidence(failure: Failure, playbook: Playbook | None) -> Evidence:
 
 
 def _first_match(evidence: Evidence, playbook: Playbook | None, catalogue: Catalogue) -> tuple[Rule | None, float]:
-    passing = _is_passing(evidence)
+    passing = is_passing(evidence)
     for confidence, rules in zip(_CONFIDENCE, _rounds(evidence, playbook, catalogue), strict=True):
         for rule in rules:
             if rule.when.holds(evidence) and not (passing and _is_hearsay(rule, evidence, catalogue)):
@@ -164,21 +128,10 @@ def _first_match(evidence: Evidence, playbook: Playbook | None, catalogue: Catal
     return None, _UNKNOWN_CONFIDENCE
 
 
-def _is_passing(evidence: Evidence) -> bool:
-    def says(phrases: tuple[Phrase, ...]) -> bool:
-        return any(phrase.found_in(evidence.text) for phrase in phrases)
-
-    if evidence.surface in _SERVERS and evidence.status is not None and evidence.status >= 500:
-        return True
-    # Who gave up a webhook names the timeouts that made them do it.
-    interrupted = evidence.surface is not Surface.WEBHOOK and says(_INTERRUPTED) and not says(_RAN_OUT)
-    return interrupted or says(_PASSING)
-
-
 def _is_hearsay(rule: Rule, evidence: Evidence, catalogue: Catalogue) -> bool:
     """Whether a rule ends the connection without having seen a code that can mean nothing else."""
     ends = _verdict(rule, catalogue).state is ConnectionState.DISCONNECTED
-    return ends and rule.when.code & evidence.codes <= _VAGUE_CODES
+    return ends and rule.when.code & evidence.codes <= VAGUE_CODES
 
 
 def _rounds(evidence: Evidence, named: Playbook | None, catalogue: Catalogue) -> Iterator[Iterator[Rule]]:

@@ -83,8 +83,8 @@ _TOKEN = re.compile(
 _STATUS_IN_TEXT = (
     re.compile(r"(?:status[ _]?(?:code)?|http(?:/\d(?:\.\d)?)?|response(?: code)?|error)[ =:'\"(]{1,4}([1-5]\d\d)"
                r"(?!\d)"),
-    re.compile(r"\b(?:returned|returns|responded|answered|received|said|got)(?: with)?(?: an?)?(?: http)?(?: status)?"
-               r"(?: code)?[ :]{1,2}([45]\d\d)\b(?!\.)"),
+    re.compile(r"\b(?:returned|returns|responded|answered|received|said|got|non-2xx)(?: with)?(?: an?)?(?: http)?"
+               r"(?: status)?(?: code)?[ :]{1,2}([345]\d\d)\b(?!\.)"),
     re.compile(r"\(([345]\d\d)\)"),
     re.compile(r"^[^a-z0-9]{0,3}([45]\d\d)\b(?!\.)"),
     re.compile(r"\b([45]\d\d) (?:client error|server error|unauthorized|forbidden|bad request|not found|too many|gone"

@@ -13,14 +13,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A compiled phrase. `anchor` is its longest literal word, if any; without that the phrase cannot match."""
+    """A compiled phrase. Of every tuple in `needs` one word has to be in a text that matches, which is quick to see."""
 
     source: str
-    anchor: str
+    needs: tuple[tuple[str, ...], ...]
     pattern: re.Pattern[str]
 
     def found_in(self, text: str) -> bool:
-        return self.anchor in text and self.pattern.search(text) is not None
+        for words in self.needs:
+            for word in words:
+                if word in text:
+                    break
+            else:
+                return False
+        return self.pattern.search(text) is not None
 
 
 _WORD_START = "(?<![a-z0-9])"
@@ -37,19 +43,26 @@ def compile_phrase(source: object) -> Phrase:
         raise ValueError(f"{source!r}: a phrase has words, (a|b), (optional )? and at most two ... gaps")
     source = " ".join(source.casefold().split())
     parts: list[str] = []
-    literals: list[str] = []
+    needs: list[tuple[str, ...]] = []
     for piece in _PIECE.findall(re.sub(r" ?\.\.\. ?", "...", source)):
         if piece == "...":
             parts.append("[^|]{0,60}?" + _WORD_START)  # a bar parts the messages of one failure
         elif piece.startswith("(") and piece.rstrip("?").endswith(")"):
             options = piece.rstrip("?")[1:-1].split("|")
             parts.append("(?:" + "|".join(map(_literal, options)) + ")" + ("?" if piece.endswith("?") else ""))
+            if not piece.endswith("?"):
+                needs.append(tuple(map(_longest_word, options)))
         else:
             parts.append(_literal(piece))
-            literals.extend(re.split(r"[ _#-]", piece))
-    anchor = max(literals, key=len, default="")
+            needs.append((_longest_word(piece),))
     start = _WORD_START if source[0].isalnum() or source[0] == "(" else ""
-    return Phrase(source, anchor, re.compile(start + "".join(parts)))
+    # What is rarest in a text comes first, so that most texts are done with at the first look.
+    needs.sort(key=lambda words: (len(words), -min(map(len, words))))
+    return Phrase(source, tuple(needs), re.compile(start + "".join(parts)))
+
+
+def _longest_word(text: str) -> str:
+    return max(re.split(r"[ _#-]", text), key=len)
 
 
 def _literal(text: str) -> str:
