@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,9 +94,10 @@ async def overflow(page: Page) -> int:
     return beyond
 
 
-async def faults(page: Page) -> list[str]:
-    """What axe-core finds: rule, how bad it is, and where."""
-    found = (await Axe().run(page)).response["violations"]
+async def faults(page: Page, without: Sequence[str] = ()) -> list[str]:
+    """What axe-core finds: rule, how bad it is, and where; `without` names rules that do not apply."""
+    options = {"resultTypes": ["violations"], "rules": {rule: {"enabled": False} for rule in without}}
+    found = (await Axe().run(page, options=options)).response["violations"]
     return [f"{fault['id']} ({fault['impact']}): {_places(fault)}" for fault in found]
 
 

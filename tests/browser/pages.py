@@ -35,6 +35,7 @@ PAGES = (
     Page("reconnect-not-self-serve", scenes.reconnect(self_serve=False), "Fix your Salesforce integration"),
     Page("reconnect-blocked", scenes.reconnect(error=scenes.BLOCKED), "Fix your Salesforce integration"),
     Page("reconnect-our-fault", scenes.reconnect(error=scenes.OURS), "Fix your Salesforce integration"),
+    Page("reconnect-long", scenes.reconnect_long, RECONNECT, RECONNECT, then="Acme settings"),
     Page("reconnect-recovering", scenes.reconnect(set_to="status = 'recovering'"), WORKS),
     Page("reconnect-fixed", scenes.reconnect(set_to="status = 'closed', resolution = 'verified'"), WORKS),
     Page("reconnect-no-longer-used", scenes.no_longer_used, INVALID, MAIL, then="Check your inbox", status=410),
@@ -44,6 +45,7 @@ PAGES = (
     Page("returned-recovering", scenes.reconnect(BACK, set_to="status = 'recovering'"), WORKS),
     # What View Integration Status opens.
     Page("status", scenes.status(), STATUS),
+    Page("status-long", scenes.status_long, STATUS),
     Page("status-over", scenes.status(is_over=True), STATUS),
     Page("status-healthy", scenes.healthy, "Salesforce"),
     Page("status-removed", scenes.removed, "Salesforce"),

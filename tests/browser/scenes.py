@@ -33,6 +33,23 @@ def reconnect(
     return scene
 
 
+LONG = {
+    "name": "Donaudampfschifffahrt" * 9,
+    "technical_contacts": [{"name": "م" * 190, "email": "bob@techcorp.example"}],
+}
+
+
+async def reconnect_long(site: Site) -> str:
+    """Names that nobody can break."""
+    await site.api.customer(**LONG)
+    return await reconnect()(site)
+
+
+async def status_long(site: Site) -> str:
+    await site.api.customer(**LONG)
+    return await status()(site)
+
+
 async def expired(site: Site) -> str:
     return (await begin(site.api)).old_link()
 

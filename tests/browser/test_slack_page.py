@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import lxml.html
 import pytest_asyncio
 from playwright.async_api import Locator, expect
 from pydantic import SecretStr
@@ -46,6 +48,7 @@ async def test_every_button_of_the_alert_does_what_it_says(office: World, tab: T
     incident = await office.disconnect()
     await office.until_delivery(incident, SLACK_ALERT, "slack", "sent")
     await office.until_delivery(incident, worlds.CUSTOMER_MAIL, "email", "sent")
+    check(office.mails_to(BOB)[0].message)
     page, desk = tab.page, Desk(tab)
     await page.goto(office.slack.url)
     for look in LOOKS:
@@ -99,6 +102,15 @@ async def test_every_button_of_the_alert_does_what_it_says(office: World, tab: T
     await expect(desk.alert.get_by_role("button")).to_have_count(0)
     await picture(page, "slack-closed")
     assert tab.complaints == []
+
+
+def check(message: EmailMessage) -> None:
+    """RFC 2046 5.1.4: the last alternative is the best one; both lead to the same page."""
+    kinds = [part.get_content_type() for part in message.walk()]
+    assert kinds == ["multipart/alternative", "text/plain", "text/html"]
+    text, html = (part.get_content() for part in message.iter_parts())
+    (link,) = set(lxml.html.document_fromstring(html).xpath("//a/@href"))
+    assert link in text.splitlines()
 
 
 class Desk:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import ssl
 import subprocess
-import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,23 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-NPM_PACKAGE = "oidc-provider@9.13.3"
-# Beside the virtual environment that it belongs to: made once, ignored by git, gone with `make clean`.
-_NODE_FOLDER = Path(sys.prefix) / "node" / NPM_PACKAGE.replace("@", "-")
-
-
-def npm_package() -> Path:
-    """The folder whose node_modules has the pinned package; installs it on the first use."""
-    _NODE_FOLDER.mkdir(parents=True, exist_ok=True)
-    with (_NODE_FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may come at once
-        if not (_NODE_FOLDER / "node_modules" / "oidc-provider").exists():
-            subprocess.run(
-                ["npm", "install", "--prefix", str(_NODE_FOLDER), "--no-package-lock", "--no-audit", "--no-fund",
-                 "--ignore-scripts", NPM_PACKAGE],
-                check=True, capture_output=True, timeout=110,
-            )  # fmt: skip
-    return _NODE_FOLDER
+from tests.npm import npm_package
 
 
 @dataclass
@@ -74,9 +56,8 @@ class RotatingProvider:
 def rotating_provider() -> Iterator[RotatingProvider]:
     """Runs it in a Node process of its own."""
     script = Path(__file__).with_name("provider.mjs")
-    process = subprocess.Popen(
-        ["node", str(script), str(npm_package())], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    command = ["node", str(script), str(npm_package("oidc-provider@9.13.3"))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()

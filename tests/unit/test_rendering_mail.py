@@ -44,6 +44,13 @@ def test_text_and_html_say_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_every_link_stands_in_the_text_in_full(name: str) -> None:
+    """Whoever reads the plain text can do all that the HTML offers."""
+    links = lxml.html.document_fromstring(ALL[name].html).xpath("//a/@href")
+    assert set(links) == set(re.findall(r"^https?://\S+$", ALL[name].text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_html_is_fit_for_mail_programs(name: str) -> None:
     """Inlined styles, dark mode, language, a title; no script, no remote content, and under Gmail's 102 kB."""
     html = ALL[name].html
