@@ -23,6 +23,7 @@ from temporalio.worker import Worker
 
 from activities.db.calendar import CalendarStore
 from activities.db.connections import ConnectionStore
+from activities.db.digest import DigestStore
 from activities.db.events import EventStore
 from activities.db.incidents import IncidentStore
 from activities.db.ledger import Ledger
@@ -32,6 +33,7 @@ from activities.db.outages import OutageStore
 from activities.db.pool import Pool, create_pool
 from activities.db.views import ViewLoader
 from activities.db.warnings import NoticeStore
+from activities.digest import Digests
 from activities.discretion import Discretion
 from activities.egress import Egress
 from activities.email import EmailSender, SmtpServer
@@ -63,6 +65,7 @@ from workflows.contracts import PROBE_TASK_QUEUE, TASK_QUEUE
 from workflows.disconnection import IntegrationDisconnectionResponse
 from workflows.monitoring import MonitorIntegrations, SendNotices, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
+from workflows.reporting import SendDigests
 
 REQUIRED = ("database_url", "secret_key", "public_url", "smtp_url", "email_from")
 _log = structlog.get_logger()
@@ -98,6 +101,7 @@ def activities(
         Verification(incidents, connections, Prober(probes, catalogue)),
         Reconciler(pool, EventStore(pool, lambda: policy.current, catalogue), Ring(client, pool)),
         Warnings(CalendarStore(pool), notices, ledger, slack, email, render, links, lambda: policy.current),
+        Digests(DigestStore(pool, catalogue), ledger, slack, email, render, lambda: policy.current),
         Forgetting(MetricStore(pool), lambda: policy.current),
     ]
 
@@ -142,7 +146,7 @@ def make_worker(client: Client, objects: list[object]) -> Worker:
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents, WarnOfExpiry, SendNotices],
+        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents, WarnOfExpiry, SendNotices, SendDigests],
         activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
         interceptors=[Discretion()],
         max_cached_workflows=2_000,  # about 76 KB each; replay is cheap

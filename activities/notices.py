@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from temporalio import activity
 
+from activities.attempt import attempt
 from activities.db.incidents import UnknownIncidentError, lock
 from activities.db.ledger import (
     ALERT,
@@ -23,11 +23,10 @@ from activities.db.ledger import (
     intend,
     intend_note,
 )
-from activities.db.pool import UNAVAILABLE, Connection, Pool
+from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from activities.db.views import ViewLoader, person_for
-from activities.discretion import note_unexpected
 from activities.email import EmailSender
 from activities.errors import edit_later, incident_unknown, lease_held
 from activities.fallback import fallback
@@ -38,8 +37,6 @@ from workflows.domain.diagnosis import WhoFixes
 from workflows.domain.policy import Policy, Role, Severity
 
 _SQL = queries("incidents")
-ATTEMPT = 9  # seconds for all that one attempt does; below an activity's start-to-close (12 s) and the lease (15 s)
-_GIVE_UP_AFTER = timedelta(hours=1)
 _STANDS_IN = "the csm has neither Slack nor an email address: people.fallback_csm is told instead"
 
 
@@ -171,31 +168,11 @@ class Notices:
             return claim
         view, policy = await self._load(at.incident_id)
         claim = replace(claim, instead=fallback(claim, view, policy))
-        told = await self._send(at, claim)
+        sender = self._slack if claim.channel == "slack" else self._email
+        told = await attempt(self._ledger, claim, at.now, sender.send(claim, at.now))
         if told in {Told.FAILED, Told.SUPPRESSED} and claim.instead is not None:
             return await self._deliver(at, claim.instead.key)
         return told
-
-    async def _send(self, at: IncidentAt, claim: Claim) -> Told:
-        """One bounded attempt. Whatever goes wrong in a way that its sender does not know puts the message back: one
-        message that can't be sent must not hold up what else there is to do about its incident."""
-        sender = self._slack if claim.channel == "slack" else self._email
-        try:
-            async with asyncio.timeout(ATTEMPT):
-                return await sender.send(claim, at.now)
-        except UNAVAILABLE as error:
-            if not isinstance(error, TimeoutError):
-                raise  # our own database: Temporal tries again
-            return await self._put_back(at, claim, f"no answer within {ATTEMPT} s")
-        except Exception as error:  # noqa: BLE001 - see above; the log has the whole of it
-            note_unexpected(error)
-            return await self._put_back(at, claim, f"could not be sent: {type(error).__name__}")
-
-    async def _put_back(self, at: IncidentAt, claim: Claim, error: str) -> Told:
-        if at.now - claim.created_at > _GIVE_UP_AFTER:
-            return await self._ledger.settle(claim, Told.FAILED, at.now, error=error)
-        delay = timedelta(seconds=min(5 * 2 ** min(claim.attempts, 6), 300))
-        return await self._ledger.retry_later(claim, at.now, delay, error)
 
 
 def _mail_intent(incident: UUID, contacts: tuple[Person, ...], template: str, **details: int) -> Intent | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -53,6 +54,14 @@ def ago(then: datetime, now: datetime) -> str:
     """ "just now", "1 minute ago", "3 hours ago", "2 days ago"; a time still to come is "just now"."""
     passed = now - then
     return "just now" if passed < timedelta(minutes=1) else f"{roughly(passed)} ago"
+
+
+def ahead(left: timedelta) -> str:
+    """ "in 14 days", "in 5 hours"; rounded up, so that a warning of 14 days says 14."""
+    hours = max(math.ceil(left / timedelta(hours=1)), 1)
+    if hours > 24:
+        return f"in {counted(math.ceil(left / timedelta(days=1)), 'day')}"
+    return f"in {counted(hours, 'hour')}"
 
 
 def roughly(duration: timedelta) -> str:

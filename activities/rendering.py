@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from activities.calls import Proposal
+from activities.digest_facts import DigestView, digest_facts
 from activities.rendering_document import parse_document
 from activities.rendering_ending import ending_facts, outage_facts
 from activities.rendering_facts import NAME, Telling, incident_facts
@@ -138,6 +139,16 @@ class Renderer:
     def our_network_as_mail(self, *, began_at: datetime, now: datetime, reader: Person) -> Mail:
         """The same for somebody without Slack."""
         return self._notice("egress_outage", outage_facts(began_at, self._telling(now, reader)), "")
+
+    def digest(self, digest: UUID, view: DigestView, *, now: datetime, reader: Person) -> SlackMessage:
+        """To a CSM, on Monday morning: how their customers' integrations were."""
+        facts = digest_facts(view, self._telling(now, reader))
+        document = parse_document(self._templates.slack("weekly_digest", facts))
+        return to_slack(document, incident_id=digest, status_url=Url(""))
+
+    def digest_as_mail(self, view: DigestView, *, now: datetime, reader: Person) -> Mail:
+        """The same for somebody without Slack."""
+        return self._notice("weekly_digest", digest_facts(view, self._telling(now, reader)), "")
 
     def facts(self, view: IncidentView, *, now: datetime, reader: Person) -> dict[str, object]:
         """An incident in the words of its messages, for `integration.html`."""

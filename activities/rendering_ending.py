@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from activities import phrases
 from activities.rendering_facts import LINE, NAME, UNNAMED, Telling
@@ -26,7 +25,7 @@ def ending_facts(view: EndingView, telling: Telling) -> dict[str, object]:
         "customer_renews": view.only_customer_renews,
         "ends": Dated(phrases.moment_with_zone(view.ends_at, telling.zone), ends.token),
         "ends_on": phrases.day(view.ends_at, telling.zone),
-        "ends_in": Dated(_ahead(view.ends_at - telling.now), telling.ago(view.ends_at).token),
+        "ends_in": Dated(phrases.ahead(view.ends_at - telling.now), telling.ago(view.ends_at).token),
         "contact_name": one_line(phrases.named(contact) or "", NAME) or None,
         "mailed": contact is not None,
         "greeting": f"Hi {name}," if name else "Hello,",
@@ -44,11 +43,3 @@ def outage_facts(began_at: datetime, telling: Telling) -> dict[str, object]:
         "reason": "Monitors get no answer from any host",
         "times_are_utc": telling.zone is UTC,
     }
-
-
-def _ahead(left: timedelta) -> str:
-    """ "in 14 days", "in 5 hours"; rounded up, so that a warning of 14 days says 14."""
-    hours = max(math.ceil(left / timedelta(hours=1)), 1)
-    if hours > 24:
-        return f"in {phrases.counted(math.ceil(left / timedelta(days=1)), 'day')}"
-    return f"in {phrases.counted(hours, 'hour')}"

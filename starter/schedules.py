@@ -30,12 +30,13 @@ from starter.temporal import SEARCH_ATTRIBUTES
 from workflows.contracts import PROBE_TASK_QUEUE, TASK_QUEUE
 from workflows.monitoring import MonitorIntegrations, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
+from workflows.reporting import SendDigests
 
 KEEP_EVERY = 20.0  # seconds; Temporal may have been wiped, and nothing else would notice
 _RETENTION = Duration(seconds=int(timedelta(days=7).total_seconds()))
 _log = structlog.get_logger()
 
-RECONCILE, MONITOR, WARN = "reconcile-incidents", "monitor-integrations", "warn-of-expiry"
+RECONCILE, MONITOR, WARN, DIGEST = "reconcile-incidents", "monitor-integrations", "warn-of-expiry", "send-digests"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ SCHEDULED = (
     # A sweep lasts nearly a minute if nothing goes wrong; after one that did, the next comes soon.
     _Scheduled(MONITOR, MonitorIntegrations.run, timedelta(seconds=10), PROBE_TASK_QUEUE),
     _Scheduled(WARN, WarnOfExpiry.run, timedelta(hours=1), at_most=timedelta(minutes=50)),
+    # Whose Monday morning has come is a question of rows, so the next start makes up for one that was missed. All time
+    # zones differ by quarters of an hour. Slack lets 50 people a minute be found, hence the hours.
+    _Scheduled(DIGEST, SendDigests.run, timedelta(minutes=15), at_most=timedelta(hours=4)),
 )
 
 

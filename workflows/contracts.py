@@ -189,3 +189,15 @@ class SweepResult(Message):
     failures: int
     incidents: int
     notices_waiting: bool
+
+
+class DigestsAt(Message):
+    """The workflow's time, by which it is judged whose Monday morning has come (aware UTC)."""
+
+    now: datetime
+
+
+class DigestsSent(Message):
+    """`again_at`: when more of them can be sent; None: all are out."""
+
+    again_at: datetime | None

@@ -1,4 +1,4 @@
-"""Messages that belong to no incident: that a credential is about to end, that our own network failed."""
+"""Messages that belong to no incident: a credential is about to end, our own network failed, how a week was."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ EGRESS = "egress_outage"
 
 @dataclass(frozen=True)
 class About:
-    """What a message is about: an integration, or an outage of our own network."""
+    """What a message is about: an integration, an outage of our own network, or a CSM's week."""
 
     integration: UUID | None = None
     outage: UUID | None = None
+    digest: UUID | None = None
     began_at: datetime | None = None
 
 
@@ -50,7 +51,7 @@ async def intend_notice(
         if recipient is None:
             continue
         name = f"{key}/{to.person or to.role}/{channel}"
-        subject = (about.integration, about.outage, channel, to.template, recipient, to.role, to.person)
+        subject = (about.integration, about.outage, about.digest, channel, to.template, recipient, to.role, to.person)
         if await connection.fetchval(_SQL["intend_notice"], name, *subject, details or {}) is not None:
             return
         if await connection.fetchval(_SQL["notice_status"], name) != "failed":
@@ -68,7 +69,7 @@ class NoticeStore:
     async def about(self, key: str) -> About:
         row = await self._pool.fetchrow(_SQL["notice_about"], key)
         assert row is not None  # deliveries are never deleted
-        return About(row["integration_health_id"], row["egress_outage_id"], row["began_at"])
+        return About(row["integration_health_id"], row["egress_outage_id"], began_at=row["began_at"])
 
     async def intend(self, key: str, about: About, to: list[Addressee], details: dict[str, Any]) -> None:
         """All of them, or none."""

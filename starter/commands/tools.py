@@ -32,6 +32,7 @@ from workflows.contracts import Check
 from workflows.disconnection import IntegrationDisconnectionResponse
 from workflows.monitoring import MonitorIntegrations, SendNotices, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
+from workflows.reporting import SendDigests
 
 templates = App(name="templates", help="The words and layouts of messages and pages.")
 
@@ -135,6 +136,7 @@ async def replay(*, json: bool = False) -> int:
             MonitorIntegrations,
             WarnOfExpiry,
             SendNotices,
+            SendDigests,
         ],
         # Nothing is written, so problems can be told in clear: that a key is missing, for one.
         data_converter=replace(client.data_converter, failure_converter_class=DefaultFailureConverter),

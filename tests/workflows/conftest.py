@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -78,3 +80,16 @@ async def account(provider: str, world: World) -> Account:
     made = Account(provider, user)
     await give_monitor(world.pool, await made.monitor())
     return made
+
+
+@pytest_asyncio.fixture(scope="module")
+async def mortal() -> AsyncIterator[asyncio.subprocess.Process]:
+    """Worker processes that die where a test says: tests/workflows/mortal_worker.py."""
+    command = [sys.executable, "-m", "tests.workflows.mortal_worker"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    yield process
+    assert process.stdin is not None
+    process.stdin.close()
+    await process.wait()

@@ -29,6 +29,7 @@ from temporalio.worker import (
 )
 
 import worker
+from activities.db.digest import DigestStore
 from activities.db.ledger import Ledger
 from activities.db.pool import create_pool
 from activities.playbooks import load_catalogue
@@ -40,6 +41,7 @@ from starter.schedules import Keeper
 from worker import REQUIRED, activities, methods
 from workflows.contracts import TASK_QUEUE
 from workflows.disconnection import IntegrationDisconnectionResponse
+from workflows.reporting import SendDigests
 
 
 class Death(Interceptor):
@@ -96,7 +98,7 @@ async def live(identity: str, death: Death) -> None:
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,
-            workflows=[IntegrationDisconnectionResponse],
+            workflows=[IntegrationDisconnectionResponse, SendDigests],
             activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
             interceptors=[death],
             workflow_runner=UnsandboxedWorkflowRunner(),  # the sandbox takes a while, and is tested elsewhere
@@ -132,6 +134,8 @@ def main() -> None:
             death = Death(wanted["points"])
             death.inside(Ledger, "claim", "claim")
             death.inside(Ledger, "settle", "settle")
+            death.inside(DigestStore, "begin", "begin")
+            death.inside(DigestStore, "intend", "intend")
             death.inside(SlackSender, "_post", "post")
             death.inside(aiosmtplib.SMTP, "data", "data")
             asyncio.run(live(wanted["identity"], death))

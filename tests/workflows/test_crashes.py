@@ -11,11 +11,12 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
@@ -68,9 +69,9 @@ class Lives:
     def identity(self) -> str:
         return f"life-{self.lives}"
 
-    async def go_on(self, incident: UUID) -> None:
+    async def go_on(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Lives and dies until cancelled."""
-        nurse = asyncio.create_task(self._nurse(incident))
+        nurse = asyncio.create_task(self._nurse(handle))
         try:
             while True:
                 await self._be_born()
@@ -100,8 +101,7 @@ class Lives:
         assert self.process.stdout is not None
         return (await self.process.stdout.readline()).decode().strip()
 
-    async def _nurse(self, incident: UUID) -> None:
-        handle = await self.world.handle(incident)
+    async def _nurse(self, handle: WorkflowHandle[Any, Any]) -> None:
         while True:
             with contextlib.suppress(RPCError):  # it may have ended by now
                 description = (await handle.describe()).raw_description
@@ -135,18 +135,6 @@ def _environment(world: World) -> dict[str, str]:
     }
 
 
-@pytest_asyncio.fixture(scope="module")
-async def mortal() -> AsyncIterator[asyncio.subprocess.Process]:
-    command = [sys.executable, "-m", "tests.workflows.mortal_worker"]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    yield process
-    assert process.stdin is not None
-    process.stdin.close()
-    await process.wait()
-
-
 async def _start(world: World, incident: UUID) -> None:
     """As the bell does, but a workflow task of a dead worker is given up after a second instead of ten."""
     row = await world.row(incident)
@@ -168,7 +156,7 @@ async def test_killed_and_born_again(world: World, mortal: asyncio.subprocess.Pr
     assert incident is not None
     await _start(world, incident)
     lives = Lives(mortal, world, list(DEATHS[deaths]))
-    living = asyncio.create_task(lives.go_on(incident))
+    living = asyncio.create_task(lives.go_on(await world.handle(incident)))
     try:
         await world.until_timeline(incident, "informed", within=60)
         await world.pass_time(incident, timedelta(minutes=31))

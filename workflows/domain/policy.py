@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import time, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from workflows.domain.durations import Duration
 
@@ -151,6 +152,19 @@ class Expiry(_Table):
     )  # fmt: skip
 
 
+def _on_a_clock(value: object) -> object:
+    if isinstance(value, time) or (isinstance(value, str) and re.fullmatch(r"\d\d:\d\d(:00)?", value)):
+        return value
+    raise ValueError('give a time of day such as "09:00"')
+
+
+class Digest(_Table):
+    """`at` is on the reader's wall."""
+
+    enabled: bool = True
+    at: Annotated[time, BeforeValidator(_on_a_clock)] = time(9)
+
+
 class Limits(_Table):
     per_key_per_second: Annotated[int, Field(ge=1)]
 
@@ -193,6 +207,7 @@ class Policy(_Table):
     metrics: Metrics = Metrics()
     expiry: Expiry = Expiry()
     success: Success = Success()
+    digest: Digest = Digest()
 
     @classmethod
     def stored(cls, snapshot: dict[str, Any]) -> Policy:

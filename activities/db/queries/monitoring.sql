@@ -133,9 +133,9 @@ where c.ends_at > $1 and c.ends_at <= $1 + $2::interval and h.removed_at is null
 order by c.ends_at, c.integration_health_id
 
 -- name: intend_notice
-insert into deliveries (delivery_key, integration_health_id, egress_outage_id, channel, template, recipient, role,
-  person_id, details)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+insert into deliveries (delivery_key, integration_health_id, egress_outage_id, digest_id, channel, template, recipient,
+  role, person_id, details)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (delivery_key) do nothing
 returning delivery_key
 
@@ -143,11 +143,11 @@ returning delivery_key
 select status from deliveries where delivery_key = $1
 
 -- name: notices_waiting
-select exists (select from deliveries where incident_id is null and (
+select exists (select from deliveries where incident_id is null and digest_id is null and (
   (status = 'pending' and retry_at <= now()) or (status = 'sending' and lease_until <= now())))
 
 -- name: notices_to_send
-select delivery_key from deliveries where incident_id is null and (
+select delivery_key from deliveries where incident_id is null and digest_id is null and (
   (status = 'pending' and retry_at <= now()) or (status = 'sending' and lease_until <= now()))
 order by created_at limit 100
 

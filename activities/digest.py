@@ -1,0 +1,116 @@
+"""The weekly digest of each CSM: begun on their Monday morning, written when it is sent, sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from temporalio import activity
+
+from activities import phrases
+from activities.attempt import attempt
+from activities.db.digest import DIGEST, DigestStore
+from activities.db.ledger import Claim, LeaseHeldError, Ledger
+from activities.db.views import addressee
+from activities.db.warnings import Addressee
+from activities.email import EmailSender
+from activities.rendering import Renderer
+from activities.slack import SlackSender
+from activities.views import Person, Wording
+from workflows.contracts import DigestsAt, DigestsSent, Told
+from workflows.domain.digest import readers, week_due
+from workflows.domain.policy import Policy, Role
+
+# On their way at the same time. More would only wait, and what waits for Slack too long goes by mail.
+AT_ONCE = 25
+_LEAST_WAIT = timedelta(seconds=1)  # PostgreSQL's clock and ours may differ
+_log = structlog.get_logger()
+
+
+class Digests:
+    def __init__(
+        self,
+        store: DigestStore,
+        ledger: Ledger,
+        slack: SlackSender,
+        email: EmailSender,
+        render: Renderer,
+        policy: Callable[[], Policy],
+    ) -> None:
+        self._store, self._ledger = store, ledger
+        self._slack, self._email, self._render = slack, email, render
+        self._policy = policy
+
+    @activity.defn
+    async def send_digests(self, at: DigestsAt) -> DigestsSent:
+        """Begins the digests that are due, a few at a time, and sends what can be sent now. Whatever is repeated of it
+        does nothing again: first a row says whose week is to be told, then one what is to be sent to them."""
+        progress = await self._begin(at.now)
+        for digest in await self._store.unintended():
+            activity.heartbeat()
+            await self._intend(digest)
+        for key in await self._store.to_send(at.now):
+            activity.heartbeat()
+            progress += await self._send(key, at.now) is not None
+        if progress:
+            return DigestsSent(again_at=at.now)
+        again_at = await self._store.again_at()
+        return DigestsSent(again_at=again_at and max(again_at, at.now + _LEAST_WAIT))
+
+    async def _begin(self, now: datetime) -> int:
+        """Begins what is due, as far as there is room; returns how many."""
+        rules = self._policy().digest
+        room = AT_ONCE - await self._store.under_way()
+        if not rules.enabled or room <= 0:
+            return 0
+        had = await self._store.begun(now)
+        begun = 0
+        for reader in readers(await self._store.csms(self._fallback())):
+            week = week_due(now, rules.at, phrases.zone(reader.timezone))
+            if week is None or any((week.monday, address) in had for address in reader.addresses):
+                continue
+            begun += await self._store.begin(reader, week) is not None
+            if begun >= room:
+                break
+        return begun
+
+    async def _intend(self, digest: UUID) -> None:
+        reader = (await self._store.load(digest)).reader or self._fallback()
+        if reader is None:
+            return  # the policy no longer names one
+        slack = (reader.slack or reader.email) if self._slack.is_configured else None
+        await self._store.intend(digest, Addressee(Role.CSM, DIGEST, slack, reader.email, reader.id))
+
+    async def _send(self, key: str, now: datetime) -> Told | None:
+        """What became of it; None: somebody else may be sending it."""
+        try:
+            claim = await self._ledger.claim(key, now)
+        except LeaseHeldError:
+            return None
+        if not isinstance(claim, Claim):
+            return claim
+        told = await attempt(self._ledger, claim, now, self._tell(claim, now))
+        if told is Told.PENDING and claim.channel == "slack":
+            await self._store.hold_others(key)
+        if told is Told.FAILED:
+            _log.warning("a digest could not be delivered", delivery=key, channel=claim.channel)
+            await self._intend((await self._store.about(key)).id)
+        return told
+
+    async def _tell(self, claim: Claim, now: datetime) -> Told:
+        digest = await self._store.about(claim.key)
+        view = await self._store.view(digest, self._policy(), now)
+        if view.is_quiet:
+            return await self._ledger.suppress(claim, "a week without news")
+        reader = digest.reader or self._fallback() or Person(email=claim.recipient)
+        if claim.channel == "slack":
+            wording = Wording(reader=reader, slack=self._render.digest(digest.id, view, now=now, reader=reader))
+            return await self._slack.send(replace(claim, wording=wording), now)
+        wording = Wording(reader=reader, mail=self._render.digest_as_mail(view, now=now, reader=reader))
+        return await self._email.send(replace(claim, wording=wording), now)
+
+    def _fallback(self) -> Person | None:
+        return addressee(self._policy().people.fallback_csm)
