@@ -31,6 +31,7 @@ from activities.db.metrics import MetricStore
 from activities.db.monitoring import ProbeStore
 from activities.db.outages import OutageStore
 from activities.db.pool import Pool, create_pool
+from activities.db.reliability import ReliabilityStore
 from activities.db.views import ViewLoader
 from activities.db.warnings import NoticeStore
 from activities.digest import Digests
@@ -48,6 +49,7 @@ from activities.policy import PolicyError, PolicySource
 from activities.probes.check import Prober
 from activities.probes.http import ProbeClient
 from activities.reconciling import Reconciler
+from activities.reliability import Reliability
 from activities.rendering import Renderer
 from activities.rendering_templates import TemplatesError
 from activities.secrets import SecretBox, SecretsError
@@ -92,6 +94,7 @@ def activities(
     email = EmailSender(smtp, settings.email_from, ledger, views, render, links)
     connections = ConnectionStore(pool, SecretBox(settings.encryption_keys))
     notices = NoticeStore(pool, catalogue)
+    reliability = Reliability(ReliabilityStore(pool), lambda: policy.current)
     return [
         Incidents(incidents, keeper.search_attributes),
         Impact(pool, views),
@@ -101,7 +104,7 @@ def activities(
         Verification(incidents, connections, Prober(probes, catalogue)),
         Reconciler(pool, EventStore(pool, lambda: policy.current, catalogue), Ring(client, pool)),
         Warnings(CalendarStore(pool), notices, ledger, slack, email, render, links, lambda: policy.current),
-        Digests(DigestStore(pool, catalogue), ledger, slack, email, render, lambda: policy.current),
+        Digests(DigestStore(pool, catalogue), ledger, slack, email, render, reliability, lambda: policy.current),
         Forgetting(MetricStore(pool), lambda: policy.current),
     ]
 

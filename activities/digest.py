@@ -12,11 +12,13 @@ from temporalio import activity
 
 from activities import phrases
 from activities.attempt import attempt
-from activities.db.digest import DIGEST, DigestStore
+from activities.db.digest import DIGEST, Digest, DigestStore
 from activities.db.ledger import Claim, LeaseHeldError, Ledger
 from activities.db.views import addressee
 from activities.db.warnings import Addressee
+from activities.digest_facts import Fragile
 from activities.email import EmailSender
+from activities.reliability import Reliability
 from activities.rendering import Renderer
 from activities.slack import SlackSender
 from activities.views import Person, Wording
@@ -38,11 +40,12 @@ class Digests:
         slack: SlackSender,
         email: EmailSender,
         render: Renderer,
+        reliability: Reliability,
         policy: Callable[[], Policy],
     ) -> None:
         self._store, self._ledger = store, ledger
         self._slack, self._email, self._render = slack, email, render
-        self._policy = policy
+        self._reliability, self._policy = reliability, policy
 
     @activity.defn
     async def send_digests(self, at: DigestsAt) -> DigestsSent:
@@ -102,7 +105,7 @@ class Digests:
 
     async def _tell(self, claim: Claim, now: datetime) -> Told:
         digest = await self._store.about(claim.key)
-        view = await self._store.view(digest, self._policy(), now)
+        view = await self._store.view(digest, await self._fragile(digest, now), self._policy(), now)
         if view.is_quiet:
             return await self._ledger.suppress(claim, "a week without news")
         reader = digest.reader or self._fallback() or Person(email=claim.recipient)
@@ -111,6 +114,20 @@ class Digests:
             return await self._slack.send(replace(claim, wording=wording), now)
         wording = Wording(reader=reader, mail=self._render.digest_as_mail(view, now=now, reader=reader))
         return await self._email.send(replace(claim, wording=wording), now)
+
+    async def _fragile(self, digest: Digest, now: datetime) -> list[Fragile]:
+        """The policy's `[chronic]`, the least reliable first."""
+        report = await self._reliability.customers(digest.customers, self._policy().chronic.window, now)
+        return [
+            Fragile(
+                customer=integration.subject.customer_name,
+                integration=integration.subject.label,
+                reason=integration.fragile.reason,
+                suggestion=integration.fragile.suggestion,
+            )
+            for integration in report.integrations
+            if integration.fragile is not None
+        ]
 
     def _fallback(self) -> Person | None:
         return addressee(self._policy().people.fallback_csm)

@@ -13,7 +13,7 @@ from activities import phrases
 from activities.rendering_facts import LINE, NAME, UNNAMED, Telling
 from activities.rendering_safety import one_line
 
-MOST = 8  # lines of a kind: a digest is read in a minute
+MOST, MOST_FRAGILE = 8, 3  # of a kind: a digest is read in a minute
 T = TypeVar("T")
 
 
@@ -49,10 +49,10 @@ class Mended(_OfIntegration):
 
 
 class Fragile(_OfIntegration):
-    """An integration that fails again and again: why we say so, and what would end it, if anything is known."""
+    """An integration that fails again and again: why we say so, and what would end it. Whole sentences."""
 
     reason: str
-    suggestion: str | None
+    suggestion: str
 
 
 class Ending(_OfIntegration):
@@ -96,7 +96,7 @@ def digest_facts(view: DigestView, telling: Telling) -> dict[str, object]:
         "mended_count": len(view.mended),
         "verified_count": sum(i.resolution == "verified" for i in view.mended),
         "typically": _typically(view.mended) if view.mended else None,
-        "fragile": _some(view.fragile, _fragile),
+        "fragile": [_fragile(integration) for integration in view.fragile[:MOST_FRAGILE]],
         "fragile_count": len(view.fragile),
         "ending": _some(view.ending, lambda e: _ending(e, telling)),
         "ending_count": len(view.ending),
@@ -151,9 +151,8 @@ def _mended(incident: Mended) -> dict[str, object]:
     return {**_named(incident), "resolution": incident.resolution, "down_for": lasted}
 
 
-def _fragile(integration: Fragile) -> dict[str, object]:
-    suggestion = one_line(integration.suggestion, LINE) if integration.suggestion else None
-    return {**_named(integration), "reason": one_line(integration.reason, LINE), "suggestion": suggestion}
+def _fragile(of: Fragile) -> dict[str, object]:
+    return {**_named(of), "reason": one_line(of.reason, LINE), "suggestion": one_line(of.suggestion, LINE)}
 
 
 def _ending(credential: Ending, telling: Telling) -> dict[str, object]:

@@ -30,8 +30,12 @@ def week() -> DigestView:
         fragile=(
             Fragile(
                 **_TECHCORP,
-                reason="4 incidents in 30 days",
-                suggestion="Three expiries of a personal user's token: use a service account",
+                reason="4 disconnections in 30 days, down for 3 days 9 h.",
+                suggestion=(
+                    "3 of 4 times the reason was one person's login expiring, being revoked or deactivated. Connect it "
+                    "through a service account that belongs to no person, so that a changed password, a holiday or "
+                    "somebody leaving does not end it."
+                ),
             ),
         ),
         ending=(Ending(**_GLOBEX, label="signing certificate", ends_at=MONDAY + 6 * _DAY, customer_renews=True),),

@@ -13,7 +13,7 @@ import asyncpg
 from activities.db.pool import Pool
 from activities.db.sql import queries
 from activities.db.warnings import About, Addressee, intend_notice
-from activities.digest_facts import DigestView, Ending, Mended, StillOpen
+from activities.digest_facts import DigestView, Ending, Fragile, Mended, StillOpen
 from activities.views import Person
 from workflows.domain.calendar import due_step
 from workflows.domain.diagnosis import Catalogue
@@ -42,14 +42,10 @@ class DigestStore:
         self._pool, self._catalogue = pool, catalogue
 
     async def csms(self, fallback: Person | None) -> list[Csm]:
-        """The CSM of every customer that has one who can be reached, the newest first; `fallback` for those without."""
-        rows = await self._pool.fetch(_SQL["csms"])
+        """The CSM of every customer, the newest first; `fallback` where there is none, or none who can be reached."""
         instead = _addresses(fallback.email, fallback.slack) if fallback else frozenset()
         csms = [
-            Csm(row["customer"], row["person"], _addresses(row["email"], row["slack"]), row["timezone"])
-            if row["person"]
-            else Csm(row["customer"], None, instead)
-            for row in rows
+            _csm(row, _addresses(row["email"], row["slack"]), instead) for row in await self._pool.fetch(_SQL["csms"])
         ]
         return [csm for csm in csms if csm.addresses]
 
@@ -110,7 +106,7 @@ class DigestStore:
         """Slack said "later" to this one: the others need not ask before."""
         await self._pool.execute(_SQL["hold_others"], key)
 
-    async def view(self, digest: Digest, policy: Policy, now: datetime) -> DigestView:
+    async def view(self, digest: Digest, fragile: Sequence[Fragile], policy: Policy, now: datetime) -> DigestView:
         """What there is to tell: what ended in that week, and how the rest stands at `now`."""
         customers = digest.customers
         still_open = await self._pool.fetch(_SQL["still_open"], customers)
@@ -121,6 +117,7 @@ class DigestStore:
             ended_at=digest.ended_at,
             still_open=tuple(StillOpen.model_validate(self._named(row)) for row in still_open),
             mended=tuple(Mended.model_validate(self._named(row)) for row in mended),
+            fragile=tuple(fragile),
             ending=tuple(Ending.model_validate(self._named(row)) for row in self._due(ending, policy, now)),
         )
 
@@ -136,6 +133,10 @@ class DigestStore:
             for row in rows
             if due_step(row["ends_at"], row["known_since"], now, steps, renews_itself=row["kind"] == "refresh_token")
         ]
+
+
+def _csm(row: asyncpg.Record, own: frozenset[str], instead: frozenset[str]) -> Csm:
+    return Csm(row["customer"], row["person"], own, row["timezone"]) if own else Csm(row["customer"], None, instead)
 
 
 def _addresses(*addresses: str | None) -> frozenset[str]:

@@ -201,6 +201,19 @@ async def test_credentials_about_to_end_are_told(office: Office) -> None:
     assert "token" not in text
 
 
+async def test_what_is_fragile_is_told(office: Office) -> None:
+    """By the policy's [chronic], with what would end it."""
+    await office.csm("TechCorp")
+    for days in (4, 9, 14):
+        await office.incident("TechCorp", "verified", days=days)
+    await office.world.pool.execute("update integration_health set created_at = $1", office.monday - 90 * DAY)
+    await office.nine()
+    [text] = office.slack()
+    assert "Fragile:" in text
+    assert "5 disconnections in 30 days" in text
+    assert "service account" in text
+
+
 async def test_a_worker_that_was_away_makes_up_for_it_for_a_day(office: Office) -> None:
     """In the afternoon it still comes; on Wednesday it does not."""
     await office.csm("TechCorp")
@@ -243,7 +256,7 @@ async def test_a_dead_token_falls_back_to_mail(office: Office) -> None:
         await office.nine()
     assert office.mails() == ["globex@vendor.example", "techcorp@vendor.example"]
     [mail] = office.world.mails_to("globex@vendor.example")
-    assert mail.subject == "Your integrations this week: 1 open, 1 resolved"
+    assert mail.subject == "Your integrations this week: 1 open, 1 resolved, 1 fragile"
     assert "Globex CRM: down for 5 h, verified by our own check" in mail.text
     assert await office.rows() == [("slack", "failed")] * 2 + [("email", "sent")] * 2
 
