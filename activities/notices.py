@@ -115,6 +115,7 @@ class Notices:
         told = Told.SUPPRESSED
         for key in await self._ledger.due(at.incident_id, at.now):
             told = await self._deliver(at, key)
+        await self._slack.take_back_late(at.incident_id, at.now)
         return NoticeResult(told=told)
 
     @activity.defn

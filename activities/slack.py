@@ -30,6 +30,7 @@ _BACKOFF = (2, 5, 10, 20, 40, 60)  # seconds between attempts at one message
 
 # https://docs.slack.dev/reference/methods/chat.postMessage#errors: these pass by themselves.
 _PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+_LATER = timedelta(minutes=1)  # until a look for doubles that Slack did not take is tried again
 _IS_USER = re.compile(r"[UW][A-Z0-9]{2,}")
 _UNREACHABLE = (aiohttp.ClientError, OSError, TimeoutError, asyncio.TimeoutError)
 
@@ -72,7 +73,11 @@ class SlackSender:
         try:
             channel, thread, message = await self._compose(self._client, claim, now)
             # An earlier attempt may have posted it and lost the answer, or died.
-            posted = await self._find(self._client, claim, channel, thread) if claim.attempts > 1 else None
+            posted = None
+            if claim.attempts > 1:
+                posted = next(
+                    iter(await self._copies(self._client, claim.key, claim.created_at, channel, thread)), None
+                )
             if posted is None:
                 if not await self._ledger.hand_over(claim):
                     return Told.PENDING  # this attempt took too long, and another one has the message now
@@ -177,9 +182,36 @@ class SlackSender:
         )
         return str(posted["ts"])
 
-    async def _find(self, client: AsyncWebClient, claim: Claim, channel: str, thread: str | None) -> str | None:
-        """The message that a dead attempt may have posted, by its delivery key."""
-        oldest = str((claim.created_at - timedelta(minutes=1)).timestamp())
+    async def take_back_late(self, incident: UUID, now: datetime) -> None:
+        """Deletes what an earlier attempt's request made of a message after all, once another one stands for it.
+
+        Two can exist only if a request was still on its way when its sender was given up and looked for.
+        """
+        for row in await self._ledger.late(incident, now):
+            again = None
+            try:
+                if self._client is not None and row["external_id"]:
+                    await self._take_back(self._client, row)
+            except SlackApiError as error:
+                again = _LATER if _passes(error.response) else None
+            except _UNREACHABLE:
+                again = _LATER
+            await self._ledger.looked_again(row["delivery_key"], now, again_after=again)
+
+    async def _take_back(self, client: AsyncWebClient, row: asyncpg.Record) -> None:
+        channel, stands = row["external_id"].split(":")
+        anchor = await self._anchor(row["incident_id"], row["details"].get("below")) if row["template"] == NOTE else None
+        thread = anchor["external_id"].split(":")[1] if anchor else None
+        for ts in await self._copies(client, row["delivery_key"], row["created_at"], channel, thread):
+            if ts != stands:
+                await client.chat_delete(channel=channel, ts=ts)
+
+    async def _copies(
+        self, client: AsyncWebClient, key: str, since: datetime, channel: str, thread: str | None
+    ) -> list[str]:
+        """The messages with this delivery key."""
+        oldest = str((since - timedelta(minutes=1)).timestamp())
+        found: list[str] = []
         cursor = None
         while True:
             options: dict[str, Any] = {
@@ -192,11 +224,11 @@ class SlackSender:
             )
             for message in page["messages"]:
                 payload = message.get("metadata", {}).get("event_payload", {})
-                if payload.get("delivery_key") == claim.key:
-                    return str(message["ts"])
+                if payload.get("delivery_key") == key:
+                    found.append(str(message["ts"]))
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
-                return None
+                return found
 
     async def _refused(self, claim: Claim, now: datetime, response: AsyncSlackResponse) -> Told:
         if _passes(response):

@@ -127,6 +127,14 @@ class Ledger:
         """The keys of the messages that are to be sent now."""
         return [row["delivery_key"] for row in await self._pool.fetch(_SQL["due"], incident, now)]
 
+    async def late(self, incident: UUID, now: datetime) -> list[asyncpg.Record]:
+        """The Slack messages of which an earlier attempt's copy may have arrived by now."""
+        return await self._pool.fetch(_SQL["late"], incident, now)
+
+    async def looked_again(self, key: str, now: datetime, *, again_after: timedelta | None) -> None:
+        """Whether to look once more, and when."""
+        await self._pool.execute(_SQL["looked_again"], key, now, again_after)
+
 
 async def _settle(
     connection: Connection,

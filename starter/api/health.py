@@ -27,7 +27,12 @@ async def healthz() -> object:
 
 @router.get("/readyz", summary="Ready to serve", response_model=Readiness, responses=answers(503))
 async def readyz(use: Use) -> object:
-    """The database can be reached and is up to date, and so can Temporal. 503 says which is not, in `checks`."""
+    """The database can be reached and is up to date, and so can Temporal. 503 says which is not, in `checks`.
+
+    Also 503 as soon as this process was asked to stop: it still serves for two seconds.
+    """
+    if use.stopping.is_set():
+        raise Problem(503, "this process is stopping; others serve", headers={"Retry-After": str(RETRY_AFTER)})
     database, temporal = await asyncio.gather(_bounded(_database(use)), _bounded(_temporal(use)))
     migrations = "ok" if database == "ok" else "unknown"
     if database.startswith("migrations: "):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
@@ -41,7 +42,10 @@ class Bells(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Open `pool` before the first request. `temporal` is only asked whether it is there, by /readyz."""
+    """Open `pool` before the first request. `temporal` is only asked whether it is there, by /readyz.
+
+    `stopping` is set once this process takes no more requests soon.
+    """
 
     settings: Settings
     pool: Pool
@@ -65,6 +69,7 @@ class Resources:
     views: ViewLoader
     bounces: Bounces
     throttle: Throttle = field(default_factory=Throttle)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def assemble(

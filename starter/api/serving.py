@@ -20,6 +20,7 @@ from starter.ring import Ring
 from starter.temporal import connect
 
 DRAIN = 20  # seconds that running requests are given after SIGTERM
+NOTICE = 2.0  # seconds of SIGTERM in which /readyz already says no, and requests are still taken
 _log = structlog.get_logger()
 
 
@@ -44,7 +45,7 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=DRAIN,
         )
         server = _Server(config)
-        with _signals(server, resources.policy):
+        with _signals(server, resources):
             host, port = listener.getsockname()[:2]
             _log.info("the API listens", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
             await server.serve(sockets=[listener])
@@ -81,21 +82,26 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _signals(server: uvicorn.Server, policy: PolicySource) -> Iterator[None]:
+def _signals(server: uvicorn.Server, resources: Resources) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         server.should_exit = True
 
+    def stop_soon() -> None:
+        """Whoever shares out the requests is told first, so that none is sent to where nobody listens any more."""
+        resources.stopping.set()
+        loop.call_later(NOTICE, stop)
+
     def reload() -> None:
         try:
-            policy.reload()
+            resources.policy.reload()
         except PolicyError as error:
             _log.error("the policy was not reloaded; the old one stays in force", problem=str(error))
         else:
             _log.info("the policy was reloaded")
 
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    handlers = {signal.SIGTERM: stop_soon, signal.SIGINT: stop, signal.SIGHUP: reload}
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
     try:

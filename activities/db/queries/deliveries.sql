@@ -28,7 +28,8 @@ where delivery_key = $1 and attempt_token = $2 and status = 'sending'
 
 -- name: settle
 update deliveries set status = $3, external_id = coalesce($4, external_id), error = $5,
-  sent_at = case when $3 = 'sent' then now() else sent_at end
+  sent_at = case when $3 = 'sent' then now() else sent_at end,
+  look_again_at = case when $3 = 'sent' and channel = 'slack' and handed_over > 1 then now() + interval '30 seconds' end
 where delivery_key = $1 and attempt_token = $2 and status = 'sending'
 returning delivery_key
 
@@ -60,3 +61,10 @@ returning delivery_key
 
 -- name: by_key
 select delivery_key, external_id, status, recipient from deliveries where delivery_key = $1
+
+-- name: late
+select delivery_key, incident_id, external_id, details, template, created_at from deliveries
+where incident_id = $1 and look_again_at <= greatest(now(), $2)
+
+-- name: looked_again
+update deliveries set look_again_at = greatest(now(), $2) + $3::interval where delivery_key = $1

@@ -8,8 +8,9 @@ select i.id as incident_id, i.number, i.customer_id, h.integration_type, i.kind,
   exists (select from deliveries d left join deliveries o on o.delivery_key = d.told_with
           where d.incident_id = i.id and d.template = 'integration_disconnected_customer'
           and coalesce(o.status, d.status) in ('sent', 'unknown')) as customer_mailed,
-  (select min(case when is_moot(d, i) then d.created_at when d.status = 'pending' then d.retry_at else d.lease_until end)
-   from deliveries d where d.incident_id = i.id and d.status in ('pending', 'sending')
+  (select min(case when is_moot(d, i) then d.created_at when d.status = 'pending' then d.retry_at
+                   when d.status = 'sending' then d.lease_until else d.look_again_at end)
+   from deliveries d where d.incident_id = i.id and (d.status in ('pending', 'sending') or d.look_again_at is not null)
      and not waits_for_relapse(d, i)) as next_retry_at
 from incidents i join integration_health h on h.id = i.integration_health_id where i.id = $1
 

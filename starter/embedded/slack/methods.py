@@ -37,6 +37,7 @@ class Methods:
         self._methods: Mapping[str, Callable[[Arguments], Json]] = {
             "api.test": lambda arguments: {"args": arguments.values},
             "auth.test": self._auth_test,
+            "chat.delete": self._delete,
             "chat.getPermalink": self._permalink,
             "chat.postEphemeral": self._post_ephemeral,
             "chat.postMessage": self._post_message,
@@ -149,6 +150,14 @@ class Methods:
         after["edited"] = {"user": BOT_USER_ID, "ts": f"{time.time():.6f}"}
         self._store.replace_message(channel.id, before["ts"], after)
         return {"channel": channel.id, "ts": before["ts"], "text": after["text"], "message": after}
+
+    def _delete(self, arguments: Arguments) -> Json:
+        channel = self._channel(arguments.text("channel"))
+        ts = arguments.text("ts")
+        if self._store.message(channel.id, ts) is None:
+            raise SlackError("message_not_found")
+        self._store.delete_message(channel.id, ts)
+        return {"channel": channel.id, "ts": ts}
 
     def _permalink(self, arguments: Arguments) -> Json:
         channel = self._channel(arguments.text("channel"))

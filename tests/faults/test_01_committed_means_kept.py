@@ -1,0 +1,46 @@
+"""Promise 1: a 2xx means committed, whatever dies next."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import httpx
+import pytest
+
+from tests.faults.scene import Integration, Scene, names
+
+
+async def _pour(scene: Scene, integrations: list[Integration], stop: asyncio.Event) -> int:
+    """Sends one event after the other until told to stop; returns how many were not answered with 202."""
+    refused = 0
+    while not stop.is_set():
+        for one in integrations:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await scene.say(one.event("sync_error", error={"code": "timeout", "http_status": 504}))
+                if answer.status_code != 202:
+                    assert answer.status_code == 503, answer.text
+                    assert int(answer.headers["Retry-After"]) > 0
+                    refused += 1
+    return refused
+
+
+@pytest.mark.parametrize("victim", ["api", "postgres"])
+async def test_killed_under_load(scene: Scene, victim: str) -> None:
+    """`kill -9` in the middle of commits: everything that was answered with 202 is there, and a server that is away
+    is a 503 with Retry-After, never a lying 2xx."""
+    integrations = await scene.integrations(4)
+    stop = asyncio.Event()
+    pouring = [asyncio.create_task(_pour(scene, [one], stop)) for one in integrations]
+    for _ in range(2):
+        before = len(scene.accepted)
+        while len(scene.accepted) < before + 40:
+            await asyncio.sleep(0.01)
+        await scene.cluster.kill(victim)
+        await asyncio.sleep(0.3)
+        await scene.cluster.start(victim)
+    stop.set()
+    await asyncio.gather(*pouring)
+    await scene.say_until_taken(*(one.event("sync_succeeded") for one in integrations))
+    await scene.until_over(*names(integrations))
+    await scene.audit()

@@ -1,0 +1,54 @@
+"""Promise 7: no notice is claimed after a recovery, and what fell due while nobody worked is told once, at its highest."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from tests.faults.cluster import WORKERS
+from tests.faults.scene import Scene, names
+
+ESCALATIONS = """
+    select array_agg(d.role order by d.created_at) from deliveries d join incidents i on i.id = d.incident_id
+    join customers c on c.id = i.customer_id
+    where c.external_id = $1 and d.template = 'integration_disconnected_escalation' and d.status = 'sent'"""
+
+
+async def test_workers_away_while_escalations_fall_due(scene: Scene) -> None:
+    """Only the highest due step is told, once; a reconnection that was reported meanwhile suppresses all."""
+    late, repaired = await scene.integrations(2)
+    await scene.say_until_taken(late.event(), repaired.event())
+    await scene.until_told(4, late.customer, repaired.customer)
+    await scene.until("select bool_and(informed_kind is not null) from incidents where status = 'open'")
+    await scene.cluster.kill(*WORKERS)
+    await asyncio.sleep(9)  # both steps of the ladder are due by now
+    await scene.say_until_taken(repaired.event("sync_succeeded"))
+    await scene.cluster.start(*WORKERS)
+    await scene.until(ESCALATIONS.replace("array_agg(d.role order by d.created_at)", "count(*) = 1"), late.customer)
+    await scene.until_over(repaired.customer)
+    assert await scene.pool.fetchval(ESCALATIONS, late.customer) == ["cs_leadership"]
+    assert await scene.pool.fetchval(ESCALATIONS, repaired.customer) is None
+    await scene.say_until_taken(late.event("sync_succeeded"))
+    await scene.until_over(late.customer)
+    await scene.audit()
+
+
+async def test_reconnection_races_the_escalation(scene: Scene) -> None:
+    """At any moment around the timer: either the manager was told before the recovery, or is not told at all."""
+    racers = await scene.integrations(12)
+    dice = random.Random(11)
+
+    async def race(one_event: object, delay: float) -> None:
+        await asyncio.sleep(delay)
+        await scene.say_until_taken(one_event)  # type: ignore[arg-type]  # an event
+
+    await scene.say_until_taken(*(one.event() for one in racers))
+    await scene.until_told(2 * len(racers), *names(racers))
+    await asyncio.gather(*(race(one.event("sync_succeeded"), dice.uniform(1.5, 4.5)) for one in racers))
+    await scene.until_over(*names(racers))
+    told_late = """
+        select count(*) from deliveries d join incident_timeline t on t.incident_id = d.incident_id
+        where d.template = 'integration_disconnected_escalation' and t.kind = 'recovering'
+          and d.created_at > t.at"""
+    assert await scene.pool.fetchval(told_late) == 0
+    await scene.audit()
