@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test lint bench lock clean
+.PHONY: demo run test lint bench soak lock clean
 
 demo: .venv/ready
 	@$(BIN)/python -m starter demo
@@ -12,7 +12,7 @@ run: .venv/ready
 
 test: lint
 	@$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist loadgroup  # tests that share servers stay together; much of it is waiting
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -22,6 +22,10 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m bench
+
+# Random faults for MINUTES, then an audit: make soak MINUTES=30
+soak: .venv/ready
+	$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),30)
 
 .venv/ready: requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Relink needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'

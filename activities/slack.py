@@ -200,8 +200,9 @@ class SlackSender:
 
     async def _take_back(self, client: AsyncWebClient, row: asyncpg.Record) -> None:
         channel, stands = row["external_id"].split(":")
-        anchor = await self._anchor(row["incident_id"], row["details"].get("below")) if row["template"] == NOTE else None
-        thread = anchor["external_id"].split(":")[1] if anchor else None
+        thread = None
+        if row["template"] == NOTE and (anchor := await self._anchor(row["incident_id"], row["details"].get("below"))):
+            thread = anchor["external_id"].split(":")[1]
         for ts in await self._copies(client, row["delivery_key"], row["created_at"], channel, thread):
             if ts != stands:
                 await client.chat_delete(channel=channel, ts=ts)

@@ -13,13 +13,14 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
 import psutil
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.codec import data_converter
 from activities.db.keys import KeyStore, Scope
 from activities.db.migrate import migrate
 from activities.db.pool import Pool, create_pool
@@ -90,7 +91,9 @@ class Cluster:
             yield client
 
     async def temporal(self) -> Client:
-        return await Client.connect(self.settings["TEMPORAL_ADDRESS"], data_converter=pydantic_data_converter)
+        """A client of the test's own, which can read what the workers write."""
+        converter = data_converter(self.settings["RELINK_ENCRYPTION_KEYS"])
+        return await Client.connect(self.settings["TEMPORAL_ADDRESS"], data_converter=converter)
 
     async def start(self, *names: str) -> None:
         """Starts these programs, unless they run; returns once they are ready."""
@@ -234,9 +237,14 @@ def _described(folder: Path, slack_server: SlackServer, mails: Inbox, slack_wire
     return Cluster(folder, settings, programs, slack_server, mails, slack_wire, smtp_wire, api_url=url)
 
 
+def says(log: Path, words: str) -> bool:
+    """Whether a program has said so in this life."""
+    return log.exists() and words in log.read_text(errors="replace")
+
+
 def _says(log: Path, words: str) -> Callable[[], Awaitable[bool]]:
     async def said() -> bool:
-        return log.exists() and words in log.read_text(errors="replace")
+        return says(log, words)
 
     return said
 
@@ -244,10 +252,10 @@ def _says(log: Path, words: str) -> Callable[[], Awaitable[bool]]:
 def _forgetting(log: Path) -> Callable[[], Awaitable[None]]:
     """Keeps what an earlier life wrote apart, so that `ready` reads of this one."""
 
-    async def forget() -> None:
+    def forget() -> None:
         if log.exists():
             with log.with_suffix(".earlier.log").open("ab") as earlier:
                 earlier.write(log.read_bytes())
             log.unlink()
 
-    return forget
+    return partial(asyncio.to_thread, forget)

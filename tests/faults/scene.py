@@ -14,7 +14,7 @@ import httpx
 
 from activities.db.pool import UNAVAILABLE, Pool
 from tests.faults.audit import Report, audit
-from tests.faults.cluster import Cluster
+from tests.faults.cluster import Cluster, says
 
 REFUSED = {"code": "invalid_grant", "message": "expired", "http_status": 400, "surface": "token_endpoint"}
 
@@ -107,8 +107,8 @@ class Scene:
         """Until so many alerts and first mails of these customers have left."""
         question = (
             "select count(*) = $1 from deliveries d join incidents i on i.id = d.incident_id"
-            " join customers c on c.id = i.customer_id where c.external_id = any($2) and d.status = 'sent' and d.template"
-            " in ('integration_disconnected_alert', 'integration_disconnected_customer')"
+            " join customers c on c.id = i.customer_id where c.external_id = any($2) and d.status = 'sent'"
+            " and d.template in ('integration_disconnected_alert', 'integration_disconnected_customer')"
         )
         return await self.until(question, count, list(customers), within=within)
 
@@ -126,7 +126,7 @@ class Scene:
         log = self.cluster.programs[program].log
 
         async def said() -> bool:
-            return log.exists() and words in log.read_text(errors="replace")
+            return says(log, words)
 
         await wait_for(said, within, f"{program}: {words}")
 

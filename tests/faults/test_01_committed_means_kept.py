@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 
 import httpx
 import pytest
 
-from tests.faults.scene import Integration, Scene, names
+from tests.faults.scene import Integration, Scene, names, wait_for
 
 
 async def _pour(scene: Scene, integrations: list[Integration], stop: asyncio.Event) -> int:
@@ -25,6 +26,10 @@ async def _pour(scene: Scene, integrations: list[Integration], stop: asyncio.Eve
     return refused
 
 
+async def _has_grown(scene: Scene, to: int) -> bool:
+    return len(scene.accepted) >= to
+
+
 @pytest.mark.parametrize("victim", ["api", "postgres"])
 async def test_killed_under_load(scene: Scene, victim: str) -> None:
     """`kill -9` in the middle of commits: everything that was answered with 202 is there, and a server that is away
@@ -34,8 +39,7 @@ async def test_killed_under_load(scene: Scene, victim: str) -> None:
     pouring = [asyncio.create_task(_pour(scene, [one], stop)) for one in integrations]
     for _ in range(2):
         before = len(scene.accepted)
-        while len(scene.accepted) < before + 40:
-            await asyncio.sleep(0.01)
+        await wait_for(partial(_has_grown, scene, before + 40), 60, "events are taken")
         await scene.cluster.kill(victim)
         await asyncio.sleep(0.3)
         await scene.cluster.start(victim)

@@ -1,5 +1,5 @@
-"""Promise 5: Slack shows at most one message per intent; a mail comes at most twice, and only when the reply to its DATA
-was lost. The worker is killed, or only its connection cut, at every byte of a dialogue that matters."""
+"""Promise 5: Slack shows at most one message per intent; a mail comes at most twice, and only when the reply to its
+DATA was lost. The worker is killed, or only its connection cut, at every byte of a dialogue that matters."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_at_every_byte_that_matters(scene: Scene, how: str) -> None:
 
 
 async def test_a_sleeper_awakes_after_its_lease(scene: Scene) -> None:
-    """A worker freezes with its request on the way, another one takes over; when it wakes, its late message does not stay."""
+    """A worker freezes with its request on the way, another one takes over; what arrives late does not stay."""
     cluster = scene.cluster
     (one,) = await scene.integrations(1)
     awake = asyncio.Event()

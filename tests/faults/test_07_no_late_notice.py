@@ -1,4 +1,4 @@
-"""Promise 7: no notice is claimed after a recovery, and what fell due while nobody worked is told once, at its highest."""
+"""Promise 7: no notice is claimed after a recovery; what fell due while nobody worked is told once, at its highest."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ async def test_reading_changes_nothing(scene: Scene, provider: Provider) -> None
     """GET and HEAD of every address leave each table as it was, but for the timeline's `page_fetched`."""
     one = await _broken(scene, provider)
     incident = (await scene.http.get("/v1/incidents", params={"customer": one.customer})).json()["items"][0]
-    links = {link for mail in scene.cluster.inbox.messages() for link in mail.links if one.customer in mail.recipients[0]}
+    links = {
+        link for mail in scene.cluster.inbox.messages() for link in mail.links if one.customer in mail.recipients[0]
+    }
     described = (await scene.http.get("/openapi.json")).json()["paths"]
     known = {"external_id": one.customer, "incident": incident["id"], "integration": incident["integration"]["id"]}
     paths = [_filled(path, known) for path, calls in described.items() if "get" in calls]

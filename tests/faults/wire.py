@@ -76,6 +76,11 @@ class Wire:
         self.connections.clear()
         self.traps.clear()
 
+    def cut_all(self) -> None:
+        """Cuts every connection, as a network that goes away."""
+        for connection in self.connections:
+            connection.cut()
+
     async def end(self) -> None:
         """Cuts every connection."""
         for relay in self._relays:
