@@ -167,9 +167,9 @@ class Renderer:
         }
         return self._templates.page(template, {**base, **context})
 
-    def stylesheet(self) -> str:
-        """The pages' style sheet, to be served as `/static/relink.css` (text/css)."""
-        return self._templates.source("pages/relink.css")
+    def stylesheet(self, name: str = "relink.css") -> str:
+        """A style sheet of templates/pages/: that of all pages, or `site/site.css` of staff's."""
+        return self._templates.source(f"pages/{name}")
 
     def _message(
         self, name: str, view: IncidentView, telling: Telling, status_url: str, **extra: object

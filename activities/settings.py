@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
     temporal_ui_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    operators: str = ""
+    viewers: str = ""
     policy_file: Path | None = None
     templates_dir: Path | None = None
     probe_allow_private: bool = False

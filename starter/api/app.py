@@ -13,11 +13,11 @@ from starter.api import (
     customers,
     deliveries,
     events,
+    fleet,
     health,
     incidents,
     integrations,
     maintenance,
-    pages,
     reconnect,
     reliability,
     slack,
@@ -27,9 +27,12 @@ from starter.api.openapi import BODIES, describe
 from starter.api.problems import handle_errors
 from starter.api.resources import Resources
 from starter.api.serving import serve
+from starter.site import files, integration, sign_in
+from starter.site import fleet as fleet_page
 
 __all__ = ["Resources", "create_app", "serve"]
 
+PAGES = (files, sign_in, fleet_page, integration)
 _ABOUT = """Notices when a customer's integration disconnects, and runs the whole response.
 
 Send what you see to `POST /v1/events`; the rest follows. Errors are RFC 9457 problem details whose `errors` name the
@@ -46,8 +49,8 @@ def create_app(resources: Resources) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.resources = resources
-    calls = (events, customers, integrations, incidents, actions, callbacks, deliveries, reliability, maintenance)
-    for part in (*calls, codec, pages, reconnect, slack, health):
+    about = (customers, integrations, incidents, fleet, reliability)
+    for part in (events, *about, actions, callbacks, deliveries, maintenance, codec, reconnect, slack, health, *PAGES):
         app.include_router(part.router)
     slack.add_slack(app.state, resources)
     handle_errors(app)

@@ -51,10 +51,10 @@ class Armour:
         except Exception as error:  # noqa: BLE001  (nothing may reach the server's own error page)
             problem = problem_for(error) or _unexpected(error, scope)
             if not begun:
-                await self._answer(problem, scope["path"])(scope, receive, send_on)
+                await self._answer(problem, scope)(scope, receive, send_on)
 
-    def _answer(self, problem: Problem, path: str) -> Response:
-        if not is_page(path):
+    def _answer(self, problem: Problem, scope: Scope) -> Response:
+        if not is_page(scope):
             return respond(problem)
         page = message(
             self._renderer,

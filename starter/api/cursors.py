@@ -6,6 +6,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -49,6 +51,17 @@ class Cursors:
         position = self.read(scope, cursor)
         micros = int.from_bytes(position[:8], "big", signed=True)
         return _EPOCH + timedelta(microseconds=micros), UUID(bytes=position[8:])
+
+    def after_place(self, scope: str, place: Sequence[str]) -> str:
+        """The cursor behind a row that stands there in its list."""
+        return self.make(scope, json.dumps(place).encode())
+
+    def read_place(self, scope: str, cursor: str | None) -> Sequence[str] | None:
+        """What `after_place` was given; None for None. Raises BadCursorError."""
+        if cursor is None:
+            return None
+        place: list[str] = json.loads(self.read(scope, cursor))
+        return place
 
     def _mac(self, scope: str, position: bytes) -> bytes:
         return hmac.digest(self._secret, f"relink/cursor/{scope}/".encode() + position, hashlib.sha256)[:_MAC]

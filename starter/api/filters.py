@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from activities.db.fleet import FleetWanted, Show, Sort
 from activities.db.reading import Wanted
 from starter.api.paths import Text
 from workflows.contracts import Status
@@ -61,6 +63,41 @@ class IncidentFilter(_Filter):
             severity=self.severity,
             customer=self.customer,
             integration_type=self.integration_type,
+            after=after,
+            limit=self.limit + 1,
+        )
+
+
+class FleetFilter(_Filter):
+    show: Show = Field(Show.DOWN, description="`down` has an open incident, `degraded` limps without one yet.")
+    severity: list[Severity] | None = None
+    csm: Text | None = Field(None, description="The CSM's address in lower case, or `-`: customers without one.")
+    q: Annotated[Text, StringConstraints(max_length=200)] | None = Field(
+        None, description="Part of a customer's or integration's name or id.", examples=["acme"]
+    )
+    sort: Sort | None = Field(None, description="If not given: what is down by `severity`, all else by `customer`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_chosen(cls, given: Any) -> Any:
+        """A form sends every field; an empty one is none."""
+        return {name: value for name, value in given.items() if value not in ("", [""])}
+
+    @property
+    def order(self) -> Sort:
+        return self.sort or (Sort.SEVERITY if self.show is Show.DOWN else Sort.CUSTOMER)
+
+    def wanted(self, only: UUID | None, after: Sequence[str] | None) -> FleetWanted:
+        """One row more than asked for shows whether there is a next page."""
+        return FleetWanted(
+            only=only,
+            show=self.show,
+            severity=self.severity,
+            provider=self.integration_type,
+            csm="" if self.csm == "-" else self.csm,
+            customer=self.customer,
+            search=self.q,
+            sort=self.order,
             after=after,
             limit=self.limit + 1,
         )

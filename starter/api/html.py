@@ -1,31 +1,45 @@
-"""Pages as responses: no scripts, nothing loaded from elsewhere, never stored, never named to the next site."""
+"""Pages as responses: nothing loaded from elsewhere, never stored, never named to the next site."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from fastapi import Request
 from starlette.responses import HTMLResponse
+from starlette.types import Scope
 
 from activities.rendering import Renderer
 from starter.api.limits import read_body
 
-_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+
+@dataclass(frozen=True)
+class Policy:
+    """What a browser may do with a page. `referrer`: of our own pages' addresses, those of customers carry tokens."""
+
+    content: str
+    referrer: str = "no-referrer"
+
+
+_NOTHING = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+_FORMS_HERE = "form-action 'self'"
+CUSTOMERS = Policy(f"{_NOTHING}; {_FORMS_HERE}")
 # A browser applies form-action to every redirect that follows a POST: to the product, and on to the provider's own
 # login. Where those are is not ours to know, so only the scheme can be limited.
-FORMS_ANYWHERE = "form-action 'self' https: http:"
+FORMS_ANYWHERE = Policy(f"{_NOTHING}; form-action 'self' https: http:")
+# Staff's pages refresh themselves with our own scripts; with their referrer, browsers name the origin of their forms.
+SITE = Policy(f"{_NOTHING}; script-src 'self'; connect-src 'self'; {_FORMS_HERE}", "same-origin")
 _FORM = 1000  # bytes; ours have one short field
-_FORMS_HERE = "form-action 'self'"
 
 
-def html(content: str, status: int = 200, *, forms: str = _FORMS_HERE) -> HTMLResponse:
+def html(content: str, status: int = 200, *, policy: Policy = CUSTOMERS) -> HTMLResponse:
     """A page with the headers that go with it."""
     headers = {
-        "Content-Security-Policy": f"{_POLICY}; {forms}",
+        "Content-Security-Policy": policy.content,
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "X-Robots-Tag": "noindex, nofollow",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": policy.referrer,
         "Cache-Control": "no-store",
     }
     return HTMLResponse(content, status, headers=headers)
@@ -36,9 +50,9 @@ def message(renderer: Renderer, title: str, text: str, status: int) -> HTMLRespo
     return html(renderer.page("message.html", title=title, text=text), status)
 
 
-def is_page(path: str) -> bool:
-    """Whether people, not programs, look at this address."""
-    return path.startswith(("/r/", "/integrations/"))
+def is_page(scope: Scope) -> bool:
+    """Whether people, not programs, look at this address: what was asked for is a route of pages."""
+    return getattr(scope.get("route"), "response_class", None) is HTMLResponse
 
 
 async def pressed(request: Request) -> str:

@@ -131,6 +131,56 @@ class IntegrationAnswer(Answer):
     removed_at: Time | None
 
 
+class FleetIncident(Answer):
+    id: UUID
+    number: int
+    kind: str = Field(examples=["disconnected", "degraded"])
+    status: Status
+    severity: Severity
+    who_fixes: str
+    reason: str
+    opened_at: Time
+    acknowledged_at: Time | None
+    snoozed_until: Time | None
+
+
+class FleetRow(Answer):
+    """An integration, and its open incident if it has one."""
+
+    id: UUID
+    customer: CustomerName
+    arr: Money | None
+    csm: str | None
+    integration_type: str
+    integration_id: str | None
+    display_name: str | None
+    status: HealthStatus
+    is_critical: bool
+    last_successful_sync: Time | None
+    last_failure_at: Time | None
+    incident: FleetIncident | None
+
+
+class Count(Answer):
+    """`value` is what to filter by, `name` what people call it if that differs."""
+
+    value: str
+    name: str | None
+    count: int
+
+
+class FleetPage(Page[FleetRow]):
+    """What is down now is counted over all of it, whatever the filters."""
+
+    down: int
+    by_severity: list[Count]
+    by_provider: list[Count]
+    by_csm: list[Count]
+    healthy: int
+    degraded: int
+    total: int
+
+
 class IncidentAnswer(Answer):
     """An incident. Acknowledged and snoozed are timestamps, not statuses."""
 

@@ -108,7 +108,7 @@ async def _visit(use: Resources, purpose: Purpose, token: str) -> _Visit | None:
 
 def _page(use: Resources, visit: _Visit) -> HTMLResponse:
     facts = use.renderer.customer_facts(visit.view, now=datetime.now(UTC), contact=visit.contact)
-    return html(use.renderer.page("reconnect.html", state=visit.state, **facts), forms=FORMS_ANYWHERE)
+    return html(use.renderer.page("reconnect.html", state=visit.state, **facts), policy=FORMS_ANYWHERE)
 
 
 def _not_valid(use: Resources) -> HTMLResponse:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -16,12 +17,14 @@ from activities.codec import EncryptingCodec
 from activities.db.actions import Actions
 from activities.db.customers import CustomerStore
 from activities.db.events import EventStore
+from activities.db.fleet import Fleet
 from activities.db.incidents import IncidentStore
 from activities.db.integrations import IntegrationStore
 from activities.db.keys import KeyStore
 from activities.db.pool import Pool
 from activities.db.reading import Reader
 from activities.db.reliability import ReliabilityStore
+from activities.db.spent import SpentTokens
 from activities.db.views import ViewLoader
 from activities.links import Links
 from activities.playbooks.loader import load_catalogue
@@ -32,6 +35,9 @@ from activities.secrets import Keys, SecretBox
 from activities.settings import Settings
 from starter.api.cursors import Cursors
 from starter.api.limits import KeyCache, Throttle
+from starter.site.assets import Assets
+from starter.site.sessions import Sessions
+from starter.site.staff import Staff
 
 
 class Bells(Protocol):
@@ -65,9 +71,13 @@ class Resources:
     reader: Reader
     reliability_store: ReliabilityStore
     reliability: Reliability
+    fleet: Fleet
     actions: Actions
     views: ViewLoader
     bounces: Bounces
+    assets: Assets
+    sessions: Sessions
+    base_path: str  # what every address of ours begins with, if public_url has a path
     throttle: Throttle = field(default_factory=Throttle)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -84,15 +94,17 @@ class Resources:
         secret = settings.secret_key.get_secret_value()
         box = SecretBox(settings.encryption_keys)
         incidents, views, store = IncidentStore(pool), ViewLoader(pool), ReliabilityStore(pool)
+        renderer = Renderer(
+            product_name=settings.product_name, public_url=settings.public_url, templates_dir=settings.templates_dir
+        )
+        staff = Staff.listed(settings.operators, settings.viewers)
         return cls(
             settings=settings,
             pool=pool,
             policy=policy,
             bells=bells,
             temporal=temporal,
-            renderer=Renderer(
-                product_name=settings.product_name, public_url=settings.public_url, templates_dir=settings.templates_dir
-            ),
+            renderer=renderer,
             links=Links(settings.public_url, secret),
             box=box,
             codec=EncryptingCodec(Keys(settings.encryption_keys)),
@@ -105,9 +117,13 @@ class Resources:
             reader=Reader(pool),
             reliability_store=store,
             reliability=Reliability(store, lambda: policy.current),
+            fleet=Fleet(pool),
             actions=Actions(pool),
             views=views,
             bounces=Bounces(pool, views),
+            assets=Assets(renderer),
+            sessions=Sessions(secret, settings.public_url, staff, SpentTokens(pool)),
+            base_path=urlsplit(settings.public_url).path.rstrip("/"),
         )
 
 

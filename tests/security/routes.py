@@ -17,7 +17,7 @@ from activities.db.intents import CUSTOMER
 from tests.api.calling import Api
 
 PUBLIC = "public"  # anybody: says nothing about anybody
-LINK = "link"  # a signed link: to one incident for one person, or to one integration
+LINK = "link"  # a signed link: to one incident for one person
 SLACK = "slack"  # Slack's signature
 # Everything else is the scope of an API key.
 
@@ -27,8 +27,6 @@ GUARDS = {
     ("GET", "/healthz"): PUBLIC,
     ("GET", "/readyz"): PUBLIC,
     ("GET", "/metrics"): PUBLIC,  # counts, of all customers together
-    ("GET", "/static/relink.css"): PUBLIC,
-    ("GET", "/integrations/{integration}"): LINK,
     ("GET", "/r/{token}"): LINK,
     ("POST", "/r/{token}"): LINK,
     ("GET", "/r/{token}/returned"): LINK,
@@ -44,6 +42,7 @@ GUARDS = {
     ("DELETE", INTEGRATION): "admin",
     ("GET", "/v1/integrations"): "read",
     ("GET", "/v1/integrations/{integration}"): "read",
+    ("GET", "/v1/fleet"): "read",
     ("GET", "/v1/incidents"): "read",
     ("GET", INCIDENT): "read",
     ("POST", f"{INCIDENT}/acknowledge"): "operate",
@@ -59,10 +58,14 @@ GUARDS = {
     ("DELETE", "/v1/maintenance/{maintenance}"): "admin",
     ("POST", "/codec/decode"): "read",
 }
-OF_ALL = {"/v1/incidents", "/v1/integrations", "/v1/maintenance", "/v1/metrics/success"}  # narrowed by ?customer=
+# Narrowed by ?customer=
+OF_ALL = {"/v1/fleet", "/v1/incidents", "/v1/integrations", "/v1/maintenance", "/v1/metrics/success"}
 OF_ALL_CUSTOMERS = {"/codec/decode"}  # nothing for a key of one customer
-# Not described in /openapi.json: the description itself, and what shows it.
-HIDDEN = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"}
+# Staff's pages, for whoever is signed in (tests/site goes through all of them), how to get there, and what they load.
+SITE = {"/fleet", "/fleet.csv", "/integrations/{integration}"}
+SIGN_IN = {"/", "/sign-in", "/sign-in/link/{token}", "/sign-out", "/static/relink.css", "/static/{address}"}
+# Not described in /openapi.json: these, the description itself, and what shows it.
+HIDDEN = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"} | SITE | SIGN_IN
 
 
 def operations(api: Api) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -7,51 +7,60 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from activities import phrases
-from activities.db.integrations import UnknownIntegrationError
 from activities.links import BadTokenError, ExpiredTokenError, Purpose
 from activities.playbooks.loader import load_catalogue
 from activities.views import IncidentView, Person
-from starter.api.html import html, message
 from starter.api.resources import Resources, Use
-from starter.api.status_words import Words
+from starter.site.access import Whoever
+from starter.site.pages import SignedOutError, say, show, site_router
+from starter.site.sessions import Session
+from starter.site.staff import Role
+from starter.site.words import Words
 from workflows.domain.durations import parse_duration
 from workflows.domain.explanation import provider_name
 
-router = APIRouter(tags=["Pages"], default_response_class=HTMLResponse)
+router = site_router()
 
 
-@router.get("/static/relink.css", summary="The pages' style sheet", response_class=Response)
-async def stylesheet(use: Use) -> Response:
-    """Its own colours are at its top; RELINK_TEMPLATES_DIR may bring another."""
-    return Response(
-        use.renderer.stylesheet(),
-        media_type="text/css; charset=utf-8",
-        headers={"Cache-Control": "public, max-age=300"},
-    )
+@router.get("/integrations/{integration}")
+async def integration_page(
+    request: Request, integration: UUID, use: Use, session: Whoever, token: str = ""
+) -> Response:
+    """For staff: signed in, or by a signed link, which also signs in a viewer of that one customer. It never writes."""
+    if session is None and not token:
+        raise SignedOutError
+    refused = _refused(request, use, integration, token)
+    if session is None and refused:
+        return refused
+    row = await use.reader.integration(integration, session.only if session and refused else None)
+    reader = session
+    if session is None or session.only not in {None, row["customer_id"]}:
+        reader = Session.begin("a link in Slack", Role.VIEWER, only=row["customer_id"])
+    response = show(request, "integration.html", reader, **await _facts(use, row))
+    if reader is not None and reader is not session:
+        use.sessions.start(response, reader)
+    return response
 
 
-@router.get("/integrations/{integration}", summary="The status page of an integration")
-async def integration_page(integration: UUID, use: Use, token: str = "") -> Response:
-    """For staff, by a signed link; it reads and never writes."""
+def _refused(request: Request, use: Resources, integration: UUID, token: str) -> HTMLResponse | None:
+    """What to say to somebody who has nothing but this link; None if it is good."""
     try:
         if use.links.read(Purpose.STATUS, token, datetime.now(UTC)).subject == integration:
-            return html(use.renderer.page("integration.html", **await _facts(use, integration)))
+            return None
     except ExpiredTokenError:
-        return message(use.renderer, "This link is too old", "Open the page again from the Slack message.", 403)
-    except UnknownIntegrationError:
-        return message(use.renderer, "There is nothing here", "This integration does not exist.", 404)
+        return say(request, "This link is too old", "Open the page again from the Slack message, or sign in.", 403)
     except BadTokenError:
-        return message(use.renderer, "This link does not work", "It was cut off or changed on its way.", 403)
-    return message(use.renderer, "This link does not work", "It was cut off or changed on its way.", 403)
+        pass
+    return say(request, "This link does not work", "It was cut off or changed on its way.", 403)
 
 
-async def _facts(use: Resources, integration: UUID) -> dict[str, Any]:
+async def _facts(use: Resources, row: dict[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC)
-    row, incidents = await asyncio.gather(use.reader.integration(integration), use.reader.incidents_of(integration))
+    incidents = await use.reader.incidents_of(row["id"])
     shown = next((i for i in incidents if i["id"] == row["open_incident"]), incidents[0] if incidents else None)
     view = await use.views.load(shown["id"]) if shown else None
     reader = Person(timezone=view.csm.timezone if view and view.csm else None)
@@ -68,7 +77,7 @@ async def _facts(use: Resources, integration: UUID) -> dict[str, Any]:
         "incident": view and use.renderer.facts(view, now=now, reader=reader),
         "earlier": words.earlier(incidents, shown["id"] if shown else None),
         "times_are": "UTC" if where is UTC else f"in {reader.timezone}",
-        "now": told(now),
+        "as_of": told(now),
     }
 
 

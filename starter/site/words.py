@@ -1,4 +1,4 @@
-"""An integration's history in words, for the page that View Integration Status opens."""
+"""Incidents and their history in words, for the pages."""
 
 from __future__ import annotations
 
@@ -47,6 +47,15 @@ _ENDINGS = {
     "false_alarm": "a false alarm",
     "removed": "the integration was removed",
 }
+WHO_FIXES = MappingProxyType(
+    {
+        "customer_user": "The customer's user fixes it",
+        "customer_admin": "The customer's administrator fixes it",
+        "our_engineering": "Our engineers fix it",
+        "provider": "The provider fixes it",
+        "nobody (retry)": "It passes by itself",
+    }
+)
 _SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "detected": "Detected",

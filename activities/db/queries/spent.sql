@@ -1,0 +1,8 @@
+-- name: forget
+delete from spent_tokens where ends_at < now()
+
+-- name: spend
+insert into spent_tokens (id, ends_at) values ($1, $2) on conflict do nothing returning id
+
+-- name: is_spent
+select exists (select from spent_tokens where id = $1)
