@@ -21,13 +21,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from activities.blanking import blanked
 from workflows.domain.diagnosis import Catalogue, Category, ConnectionState, Diagnosis, Failure, Surface, diagnose
 from workflows.domain.status import Effect, HealthStatus, Observation, Weight
 
 GONE_WITHOUT_CAUSE = "disconnected_without_cause"  # our own code; the generic playbook has its words
 CLOCK_LEEWAY = timedelta(minutes=5)
 _OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
-_STORED_CHARACTERS = 4_000
 
 
 def _without_nul(text: str) -> str:
@@ -151,11 +151,11 @@ class Event(BaseModel):
 
     @property
     def stored_error(self) -> dict[str, Any] | None:
-        """`error` for the event's row; long texts are cut."""
+        """`error` for the event's row: credentials in it are blanked, long texts are cut."""
         if self.error is None:
             return None
         content = self.error.model_dump(mode="json", exclude_none=True)
-        return {k: v[:_STORED_CHARACTERS] if isinstance(v, str) else v for k, v in content.items()}
+        return {k: blanked(v) if isinstance(v, str) else v for k, v in content.items()}
 
     def observe(self, diagnosis: Diagnosis, received_at: datetime) -> Observation:
         """What this event says about the integration, judged by the diagnosis of its error."""

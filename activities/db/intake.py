@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from activities.blanking import blanked
 from activities.db.judging import IntegrationUnderJudgement
 from activities.db.pool import Connection
 from activities.db.saving import save
@@ -212,7 +213,7 @@ def _event_columns(row: Row) -> tuple[object, ...]:
         observation.effect,
         observation.weight if observation.effect is Effect.FAILURE else None,
         event.new_status,
-        event.endpoint,
+        event.endpoint and blanked(event.endpoint),
     )
 
 

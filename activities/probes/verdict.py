@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+from activities.blanking import blanked
 from activities.probes.answer import Answer
 from activities.probes.seen import Seen
 from activities.probes.trouble import NoAnswerError
@@ -14,12 +14,6 @@ from workflows.contracts import Check
 from workflows.domain.diagnosis import Catalogue, ConnectionState, Diagnosis, Failure, Surface, diagnose
 
 _SURE = 0.55  # a less confident 'disconnected' waits for a second look: a guess disturbs nobody
-_STORED_CHARACTERS = 4_000
-_TOKENS = re.compile(
-    r"""(["']?\b\w{0,20}(?:access_token|refresh_token|id_token|client_secret|password|api_key)["']?\s{0,3}[:=]\s{0,3}["']?)"""
-    r"""([^"'&\s<>,}]{4,})""",
-    re.IGNORECASE,
-)
 
 
 class Judge:
@@ -63,22 +57,6 @@ def ready_to_store(seen: Seen, secrets: Collection[str]) -> Seen:
     """Blanks what nobody may read later (the monitor's own secrets, tokens in the answer) and cuts the body."""
     if seen.failure is None:
         return seen
-    hidden = sorted({*secrets, *(word for s in secrets for word in s.split())}, key=len, reverse=True)
-
-    def blank(text: str | None) -> str | None:
-        if text is None:
-            return None
-        for secret in hidden:
-            if len(secret) >= 6:  # shorter ones are words such as "Basic"
-                text = text.replace(secret, "[secret]")
-        return _TOKENS.sub(r"\1[secret]", text)[:_STORED_CHARACTERS]
-
-    failure = seen.failure
-    cleaned = failure.model_copy(
-        update={
-            "body": blank(failure.body),
-            "error_code": blank(failure.error_code),
-            "error_description": blank(failure.error_description),
-        }
-    )
-    return replace(seen, failure=cleaned)
+    said = seen.failure.model_dump(include={"body", "error_code", "error_description"}, exclude_none=True)
+    cleaned = {name: blanked(text, secrets) for name, text in said.items()}
+    return replace(seen, failure=seen.failure.model_copy(update=cleaned))

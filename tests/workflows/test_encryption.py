@@ -23,6 +23,7 @@ from temporalio.worker import Replayer
 from activities.codec import ENCODING, ENCRYPTED, KEY_ID, data_converter
 from starter.ring import Ring
 from starter.temporal import SEARCH_ATTRIBUTES
+from tests.security.payloads import payloads_in
 from tests.workflows.world import World
 from worker import activities, make_worker
 from workflows.contracts import Situation, Status
@@ -52,23 +53,8 @@ async def _worker(world: World, keys: str) -> AsyncIterator[None]:
 async def _payloads(handle: WorkflowHandle[Any, Any]) -> list[Payload]:
     """Every payload of ours in a history as Temporal keeps it, wherever it is."""
     history = await handle.fetch_history()
-    found = [payload for event in history.events for payload in _found_in(event)]
+    found = [payload for event in history.events for payload in payloads_in(event)]
     return [payload for payload in found if not payload.data.startswith(_OF_THE_SDK)]
-
-
-def _found_in(message: Any) -> list[Payload]:
-    if isinstance(message, Payload):
-        return [message]
-    found = []
-    for field, value in message.ListFields():
-        if field.name == "search_attributes" or field.type != field.TYPE_MESSAGE:
-            continue
-        if field.message_type.GetOptions().map_entry:
-            inner = [value[key] for key in value if hasattr(value[key], "ListFields")]
-        else:
-            inner = list(value) if field.is_repeated else [value]
-        found += [payload for item in inner for payload in _found_in(item)]
-    return found
 
 
 async def _key_ids(handle: WorkflowHandle[Any, Any]) -> set[str]:
