@@ -7,8 +7,8 @@ Pure. What the figures mean, wherever they are shown:
   (no longer used, removed) it is down until the incident was closed; without either, until now.
 - **Degraded is not down.** Part of it works (FR-1.6); it counts from the moment that it became a disconnection.
 - **What turned out to be none** (`not_confirmed`, `false_alarm`) was never down and is no incident.
-- **Observed** is the time in which a connection was expected to work: from its registration on, but for the time after
-  its removal, or after a closing as no longer used, until it was back; and but for planned maintenance.
+- **Observed** is the time in which a connection was expected to work: from its registration on, without the time from a
+  removal, or from a closing as no longer used, until it was back, and without planned maintenance.
 - **Uptime** is the observed time in which it was not down, as a share of the observed time; unknown if there is none.
 - **Of a customer**, moments are counted once: it is down while one of its connections is, and observed while one is.
 - **An incident belongs to the window in which it began**, so that windows side by side count each of them once. Only
