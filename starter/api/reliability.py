@@ -30,6 +30,11 @@ router = APIRouter(tags=["Reliability"])
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
+def now() -> datetime:
+    """When every window ends."""
+    return datetime.now(UTC)
+
+
 def not_empty(window: timedelta) -> timedelta:
     if not window:
         raise ValueError('must be longer than nothing, such as "90d"')
@@ -75,9 +80,7 @@ async def get_reliability(
     As CSV: one line for each integration.
     """
     customer = await use.customers.get(external_id, key.customer_id)
-    report = await use.reliability.customer(
-        customer["id"], external_id, customer["name"], asked.window, datetime.now(UTC)
-    )
+    report = await use.reliability.customer(customer["id"], external_id, customer["name"], asked.window, now())
     answer = customer_answer(report)
     if asked.wants_csv(request):
         return csv(f"{external_id}-reliability", integration_rows([answer]), *INTEGRATION_COLUMNS)
@@ -95,7 +98,7 @@ async def get_success(key: ReadKey, asked: Annotated[SuccessQuery, Query()], req
     only = only_own(key, asked.customer)
     if asked.customer is not None:
         only = await use.customers.id_of(asked.customer, only)
-    report = await use.reliability.success(asked.window, datetime.now(UTC), only)
+    report = await use.reliability.success(asked.window, now(), only)
     if asked.measure is not None:
         report = report.only(asked.measure)
     if not asked.wants_csv(request):

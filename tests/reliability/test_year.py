@@ -1,0 +1,214 @@
+"""A year of 200 customers whose truth is known minute by minute: every figure that is shown equals it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from activities.db.pool import create_pool
+from starter.api import reliability
+from starter.embedded.postgres import PostgresServer
+from tests.api.calling import Api, opened
+from tests.conftest import TEMPLATE
+from tests.reliability.year import DAY, LAST, Connection, Trouble, Truth, Year, knowing, settled, simulate, troubles
+from tests.reliability.year_rows import Written, write
+from workflows.domain.durations import parse_duration
+
+CHRONIC_WINDOW, CHRONIC_INCIDENTS, CHRONIC_DOWN = 30 * DAY, 3, 0.01 * 30 * DAY
+
+
+@dataclass
+class Known:
+    """The year, the rows that it became, and the API that tells of it at its last minute."""
+
+    year: Year
+    rows: Written
+    api: Api
+
+    async def get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        response = await self.api.http.get(path, params=parameters)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+
+@pytest_asyncio.fixture(scope="module")
+async def known(postgres_server: PostgresServer) -> AsyncIterator[Known]:
+    name = f"year_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(postgres_server.url)
+    await admin.execute(f"create database {name} template {TEMPLATE}")
+    year = simulate()
+    async with create_pool(postgres_server.database(name)) as pool, opened(pool) as api:
+        rows = await write(pool, year)
+        api.resources.throttle.take = lambda *_: None  # type: ignore[method-assign]  # so many questions at once
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(reliability, "now", lambda: rows.until)
+            yield Known(year, rows, api)
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+def minutes(window: str) -> int:
+    return int(parse_duration(window).total_seconds()) // 60
+
+
+def mean(values: list[int]) -> Any:
+    return pytest.approx(sum(values) / len(values), abs=0.002) if values else None
+
+
+def share(truth: Truth) -> float | None:
+    return (truth.seen - truth.down) / truth.seen if truth.seen else None
+
+
+def assert_true(shown: Mapping[str, Any], truth: Truth, before: Truth) -> None:
+    """All figures of one answer."""
+    assert shown["observed_minutes"] == truth.seen
+    assert shown["minutes_down"] == truth.down
+    assert shown["minutes_down_by_cause"] == truth.by_cause
+    assert shown["uptime"] == share(truth)
+    assert (shown["incidents"], shown["still_down"]) == (truth.incidents, truth.still_down)
+    assert shown["mttd_minutes"] == mean(truth.detecting)
+    assert shown["mtta_minutes"] == mean(truth.acknowledging)
+    assert shown["mttr_minutes"] == mean(truth.repairing)
+    between = (truth.seen - truth.down) / truth.incidents if truth.incidents else None
+    assert shown["mtbf_minutes"] == (between and pytest.approx(between, abs=0.002))
+    assert shown["before"] == {"uptime": share(before), "minutes_down": before.down, "incidents": before.incidents}
+    assert shown["trend"] == expected_trend(truth, before)
+
+
+def expected_trend(truth: Truth, before: Truth) -> str:
+    if not truth.seen or not before.seen:
+        return "unknown"
+    difference = truth.down * before.seen - before.down * truth.seen or truth.incidents - before.incidents
+    return "worse" if difference > 0 else "better" if difference < 0 else "same"
+
+
+def is_chronic(year: Year, c: Connection) -> bool:
+    lately = year.truth([c], LAST - CHRONIC_WINDOW)
+    return c.gone is None and (lately.incidents >= CHRONIC_INCIDENTS or lately.down > CHRONIC_DOWN)
+
+
+def existed(c: Connection, since: int) -> bool:
+    return c.created < LAST and (c.gone is None or c.gone > since)
+
+
+@pytest.mark.parametrize(("window", "every"), [("90d", 1), ("365d", 3), ("61m", 5)])
+async def test_every_figure_of_every_customer_is_true(known: Known, window: str, every: int) -> None:
+    """Of the customer, and of each of its integrations, those removed and those too young included."""
+    since, seen = LAST - minutes(window), 0
+    for name in known.year.customers[::every]:
+        answer = await known.get(f"/v1/customers/{name}/reliability", window=window)
+        own = known.year.of(name)
+        before = since - minutes(window)
+        assert_true(answer, known.year.truth(own, since), known.year.truth(own, before, since))
+        shown = {known.rows.connections[UUID(one["integration"]["id"])].number: one for one in answer["integrations"]}
+        assert shown.keys() == {c.number for c in own if existed(c, since)}
+        for c in own:
+            if c.number in shown:
+                one = shown[c.number]
+                assert_true(one, known.year.truth([c], since), known.year.truth([c], before, since))
+                assert one["chronic"] == is_chronic(known.year, c)
+                assert bool(one["suggestion"]) == bool(one["chronic_reason"]) == one["chronic"]
+                seen += 1
+        assert answer["chronic_integrations"] == sum(is_chronic(known.year, c) for c in own)
+    assert seen > 400 / every
+
+
+@pytest.mark.parametrize("window", ["30d", "365d"])
+async def test_the_measures_of_success_are_true(known: Known, window: str) -> None:
+    """Each numerator and denominator, and the ids behind them, all of them in the download."""
+    since = LAST - minutes(window)
+    answer = await known.get("/v1/metrics/success", window=window, limit=0)
+    measures = {measure["name"]: measure for measure in answer["measures"]}
+    for name, expected in expected_lists(known, since).items():
+        rows = await behind(known, name, window)
+        assert {row["id"]: row["good"] for row in rows} == {
+            str(id_): str(good).lower() for id_, good in expected.items()
+        }
+        assert measures[name]["items_total"] == len(expected)
+        if name in {"detected_within_1h", "resolved_before_customer_noticed"}:
+            good, of = sum(expected.values()), len(expected)
+            assert (measures[name]["numerator"], measures[name]["denominator"]) == (good, of)
+            assert measures[name]["value"] == good / of
+    truths = [known.year.truth([c], since) for c in known.year.connections]
+    seen, down = sum(t.seen for t in truths), sum(t.down for t in truths)
+    uptime = measures["uptime"]
+    assert (uptime["numerator"], uptime["denominator"], uptime["value"]) == (seen - down, seen, (seen - down) / seen)
+    assert uptime["met"] is ((seen - down) / seen >= 0.99)
+    assert measures["fewer_tickets"]["numerator"] == len(expected_lists(known, since)["fewer_tickets"])
+
+
+async def behind(known: Known, measure: str, window: str) -> list[dict[str, str]]:
+    response = await known.api.http.get(
+        "/v1/metrics/success", params={"window": window, "measure": measure, "format": "csv"}
+    )
+    return list(csv.DictReader(io.StringIO(response.text)))
+
+
+def expected_lists(known: Known, since: int) -> dict[str, dict[UUID, bool]]:
+    """What is behind each measure, and whether it is good."""
+    real = {id_: t for id_, t in known.rows.incidents.items() if t.down_from is not None}
+    uptimes = {id_: share(known.year.truth([c], since)) for id_, c in known.rows.connections.items()}
+    return {
+        "detected_within_1h": {
+            id_: knowing(t) <= 60 for id_, t in real.items() if t.down_from is not None and t.down_from >= since
+        },
+        "resolved_before_customer_noticed": {
+            id_: t.reported is None or (settled(t) and first(t.worked_again, t.reported) == t.worked_again)
+            for id_, t in real.items()
+            if (decided := decision(t)) is not None and since <= decided < LAST
+        },
+        "fewer_tickets": {event: False for event, minute in known.rows.tickets if minute >= since},
+        "uptime": {id_: up >= 0.99 for id_, up in uptimes.items() if up is not None},
+    }
+
+
+def first(*values: int | None) -> int | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def decision(t: Trouble) -> int | None:
+    """When it was repaired, or noticed before it got so far that it was down."""
+    decided = first(t.worked_again if settled(t) else None, t.reported)
+    return None if decided is None or t.down_from is None else max(decided, t.down_from)
+
+
+async def test_the_year_has_everything_in_it(known: Known) -> None:
+    """A truth without the difficult cases would prove nothing."""
+    lived = troubles(known.year.connections)
+    assert {t.resolution for t in lived} >= {
+        None,
+        "verified",
+        "reported",
+        "not_confirmed",
+        "false_alarm",
+        "removed",
+        "no_longer_used",
+    }
+    for case in (
+        [t for t in lived if t.closed is None and t.worked_again is None and t.down_from is not None],
+        [t for t in lived if t.worsened is not None],
+        [t for t in lived if t.relapses],
+        [t for t in lived if len(t.acknowledged) == 2],
+        [t for t in lived if t.reported is not None and t.worked_again is not None and t.reported > t.worked_again],
+        [c for c in known.year.connections if c.absences],
+        [c for c in known.year.connections if c.gone is not None and not c.removed],
+        [c for c in known.year.connections if c.troubles and c.created > c.troubles[0].opened],
+        [c for c in known.year.connections if c.created > LAST - 90 * DAY],
+        [name for name in known.year.customers if overlaps(known.year.of(name))],
+    ):
+        assert case
+    assert 3 <= sum(is_chronic(known.year, c) for c in known.year.connections) <= 200
+
+
+def overlaps(connections: Iterable[Connection]) -> bool:
+    spans = sorted((begin, end) for c in connections for _, begin, end in c.outages)
+    return any(later[0] < earlier[1] for earlier, later in pairwise(spans))
