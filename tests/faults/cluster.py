@@ -147,6 +147,12 @@ class Cluster:
         shutil.rmtree(self.folder / "temporal")
         await self.start("temporal")
 
+    def memory(self, name: str) -> int:
+        """The most memory that it ever had, in bytes."""
+        status = Path(f"/proc/{self._running[name].pid}/status").read_text()
+        (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+        return int(peak) * 1024
+
     def who_has(self, port: int) -> str | None:
         """The worker whose connection has this port on its side."""
         for name in WORKERS:

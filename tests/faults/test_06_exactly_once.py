@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
+
+import pytest
 
 from starter.embedded.inbox import Failure as MailFailure
 from starter.embedded.slack import Failure as SlackFailure
 from tests.faults.cluster import WORKERS
 from tests.faults.scene import Scene, names
+from tests.faults.wire import drip, gigabyte
 
 
 async def test_flapping(scene: Scene) -> None:
@@ -62,6 +67,23 @@ async def test_everybody_outside_has_a_bad_day(scene: Scene) -> None:
     broken = await scene.integrations(8)
     await scene.say_until_taken(*(one.event() for one in broken))
     await scene.until_told(2 * len(broken), *names(broken), within=90)
+    await scene.say_until_taken(*(one.event("sync_succeeded") for one in broken))
+    await scene.until_over(*names(broken), within=90)
+    await scene.audit()
+
+
+@pytest.mark.parametrize("habit", [gigabyte, drip])
+async def test_endless_answers(scene: Scene, habit: Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]) -> None:
+    """Slack and the mail server say a gigabyte, or a byte a second: no worker waits for the end of it, or keeps it."""
+    for wire, opening in (
+        (scene.cluster.slack_wire, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"),
+        (scene.cluster.smtp_wire, b"220-"),
+    ):
+        wire.habits = [partial(habit, opening=opening)] * 2
+    broken = await scene.integrations(2)
+    await scene.say_until_taken(*(one.event() for one in broken))
+    await scene.until_told(2 * len(broken), *names(broken), within=90)
+    assert all([scene.cluster.memory(name) < 600 * 2**20 for name in WORKERS])
     await scene.say_until_taken(*(one.event("sync_succeeded") for one in broken))
     await scene.until_over(*names(broken), within=90)
     await scene.audit()

@@ -15,6 +15,26 @@ from typing import Literal, TypeAlias
 from starter.embedded import ports
 
 Side: TypeAlias = Literal["client", "server"]
+GIGABYTE = 2**30
+
+
+async def gigabyte(writer: asyncio.StreamWriter, opening: bytes) -> None:
+    """Says a gigabyte instead of an answer."""
+    writer.write(opening)
+    for _ in range(GIGABYTE // 65_536):
+        writer.write(b"x" * 65_536)
+        await writer.drain()
+
+
+async def drip(writer: asyncio.StreamWriter, opening: bytes) -> None:
+    """Says one byte a second, for minutes."""
+    for byte in opening + b"x" * 200:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(1)
+
+
+Habit: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,7 @@ class Wire:
         self.down = False
         self.connections: list[Connection] = []
         self.traps: list[Trap] = []
+        self.habits: list[Habit] = []  # the next connections are answered so, instead of by the server
         self._relays: set[asyncio.Task[None]] = set()
 
     def reset(self) -> None:
@@ -75,6 +96,7 @@ class Wire:
         self.down = False
         self.connections.clear()
         self.traps.clear()
+        self.habits.clear()
 
     def cut_all(self) -> None:
         """Cuts every connection, as a network that goes away."""
@@ -93,6 +115,11 @@ class Wire:
             connection.cut()
             return
         self.connections.append(connection)
+        if self.habits:
+            with contextlib.suppress(OSError):
+                await self.habits.pop(0)(writer)
+            connection.cut()
+            return
         with contextlib.suppress(OSError):
             to_server, from_client = await self._open()
             connection.writers.append(from_client)
