@@ -17,7 +17,6 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 import structlog
-from slack_sdk.web.async_client import AsyncWebClient
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -54,7 +53,8 @@ from activities.rendering import Renderer
 from activities.rendering_templates import TemplatesError
 from activities.secrets import SecretBox, SecretsError
 from activities.settings import Settings, SettingsError
-from activities.slack import HTTP_TIMEOUT, SlackSender
+from activities.slack import SlackSender
+from activities.slack_client import slack_client
 from activities.sweeping import Sweeper
 from activities.tasks import Tasks
 from activities.verification import Verification
@@ -123,19 +123,6 @@ def probing(settings: Settings, policy: PolicySource, pool: Pool, client: Client
         policy=lambda: policy.current,
     )
     return [Monitoring(pool, sweeper), Verification(IncidentStore(pool), connections, prober)]
-
-
-def slack_client(settings: Settings) -> AsyncWebClient | None:
-    """None without a token. No retry handlers: slack-sdk's own would post twice when a reply is lost."""
-    if settings.slack_bot_token is None:
-        return None
-    return AsyncWebClient(
-        token=settings.slack_bot_token.get_secret_value(),
-        base_url=settings.slack_api_url.rstrip("/") + "/",
-        timeout=HTTP_TIMEOUT,
-        retry_handlers=[],
-        trust_env_in_session=False,
-    )
 
 
 def methods(objects: list[object]) -> list[object]:

@@ -25,7 +25,6 @@ from workflows.contracts import Told
 from workflows.domain.policy import Policy
 
 GIVE_UP_AFTER = timedelta(minutes=10)  # then the same news goes by email
-HTTP_TIMEOUT = 8  # seconds; below an activity's start-to-close
 _BACKOFF = (2, 5, 10, 20, 40, 60)  # seconds between attempts at one message
 
 # https://docs.slack.dev/reference/methods/chat.postMessage#errors: these pass by themselves.

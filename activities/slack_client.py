@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import copy
+from typing import Any
 
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -12,6 +12,18 @@ from activities.settings import Settings
 
 HTTP_TIMEOUT = 8  # seconds; below an activity's start-to-close
 MAX_ANSWER = 8 * 2**20  # bytes; a page of 200 messages has less than one
+
+
+def slack_client(settings: Settings) -> AsyncWebClient | None:
+    """None without a token. No retry handlers: slack-sdk's own would post twice when a reply is lost."""
+    if settings.slack_bot_token is None:
+        return None
+    return _BoundedClient(
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url.rstrip("/") + "/",
+        timeout=HTTP_TIMEOUT,
+        retry_handlers=[],
+    )
 
 
 class _BoundedResponse(aiohttp.ClientResponse):
@@ -29,21 +41,12 @@ class _BoundedResponse(aiohttp.ClientResponse):
         return self._body
 
 
-@asynccontextmanager
-async def slack_client(settings: Settings) -> AsyncIterator[AsyncWebClient | None]:
-    """None without a token. No retry handlers: slack-sdk's own would post twice when a reply is lost."""
-    if settings.slack_bot_token is None:
-        yield None
-        return
-    async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=HTTP_TIMEOUT),
-        connector=aiohttp.TCPConnector(force_close=True),  # one that was closed meanwhile would look like a failure
-        response_class=_BoundedResponse,
-    ) as session:
-        yield AsyncWebClient(
-            token=settings.slack_bot_token.get_secret_value(),
-            base_url=settings.slack_api_url.rstrip("/") + "/",
-            timeout=HTTP_TIMEOUT,
-            retry_handlers=[],
-            session=session,
-        )
+class _BoundedClient(AsyncWebClient):
+    """As slack-sdk does, a session for each call; but one with bounded answers."""
+
+    async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
+        timeout = aiohttp.ClientTimeout(total=HTTP_TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout, response_class=_BoundedResponse) as session:
+            call = copy.copy(self)
+            call.session = session
+            return await AsyncWebClient._request(call, http_verb=http_verb, api_url=api_url, req_args=req_args)
