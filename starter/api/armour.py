@@ -11,10 +11,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from activities.rendering import Renderer
-from starter.api.html import is_page, message
+from starter.api.html import DATA, DOCS, is_page, message
 from starter.api.problems import Problem, problem_for, respond
 
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": DATA.content,
+}
+_DOCS = _HEADERS | {"Content-Security-Policy": DOCS.content}
 _log = structlog.get_logger()
 
 
@@ -38,7 +44,7 @@ class Armour:
             if event["type"] == "http.response.start":
                 begun = True
                 headers = MutableHeaders(scope=event)
-                for name, value in _HEADERS.items():
+                for name, value in (_DOCS if scope["path"].startswith(("/docs", "/redoc")) else _HEADERS).items():
                     headers.setdefault(name, value)
             elif is_head:
                 event = {**event, "body": b""}

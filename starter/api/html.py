@@ -29,6 +29,12 @@ CUSTOMERS = Policy(f"{_NOTHING}; {_FORMS_HERE}")
 FORMS_ANYWHERE = Policy(f"{_NOTHING}; form-action 'self' https: http:")
 # Staff's pages refresh themselves with our own scripts; with their referrer, browsers name the origin of their forms.
 SITE = Policy(f"{_NOTHING}; script-src 'self'; connect-src 'self'; {_FORMS_HERE}", "same-origin")
+# FastAPI's pages of the API's description have a script in their text, and a worker that it makes.
+DOCS = Policy(
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    f"worker-src blob:; base-uri 'none'; frame-ancestors 'none'; {_FORMS_HERE}"
+)
+DATA = Policy("default-src 'none'; frame-ancestors 'none'")
 _FORM = 1000  # bytes; ours have one short field
 
 

@@ -85,9 +85,14 @@ def guarded(api: Api) -> list[tuple[str, str, str]]:
     return found
 
 
+def routes(api: Api) -> list[Any]:
+    """Everything that the application serves, described or not."""
+    return list(_all(api.app.routes))
+
+
 def hidden(api: Api) -> set[str]:
-    """The paths of everything that the application serves and does not describe."""
-    return {route.path for route in _all(api.app.routes) if not getattr(route, "include_in_schema", False)}
+    """The paths of what the application serves and does not describe."""
+    return {route.path for route in routes(api) if not getattr(route, "include_in_schema", False)}
 
 
 def _all(routes: list[Any]) -> Iterator[Any]:
@@ -128,7 +133,9 @@ async def mailed(api: Api, incident: str) -> None:
     )
 
 
-def concrete(path: str, incident: str, integration: str, customer: str = "techcorp") -> str:
+def concrete(
+    path: str, incident: str, integration: str, customer: str = "techcorp", token: str = "no-token-of-ours"
+) -> str:
     values = {
         "external_id": customer,
         "integration_type": "salesforce",
@@ -137,7 +144,8 @@ def concrete(path: str, incident: str, integration: str, customer: str = "techco
         "integration": integration,
         "delivery_key": delivery_of(incident),
         "maintenance": MAINTENANCE,
-        "token": "no-token-of-ours",
+        "token": token,
+        "address": "site.css",
     }
     return path.replace(":path", "").format(**values)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,7 +14,10 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from activities.codec import EncryptingCodec, data_converter
 from activities.secrets import Keys
+from starter.site.sessions import Session
+from starter.site.staff import Role
 from tests.api.calling import ENCRYPTION_KEYS, Api, client_of, with_settings
+from tests.site.visitor import Visitor
 
 UI = "https://temporal.acme.example"
 OTHER_KEY = "k9:" + base64.b64encode(b"9" * 32).decode()
@@ -54,6 +59,20 @@ async def test_a_key_of_one_customer_sees_no_histories(shared: Api) -> None:
     headers = await shared.key("read", customer="techcorp")
     response = await shared.http.post("/codec/decode", json=await _encrypted(), headers=headers)
     assert response.status_code == 404
+
+
+async def test_whoever_is_signed_in_sees_them(shared: Api) -> None:
+    """The page of Temporal's UI has no API key; it sends the cookie of the operator who looks at it."""
+    visitor = Visitor.viewer(shared)
+    assert await _decoded(await visitor.http.post("/codec/decode", json=await _encrypted())) == [
+        "Alert the CSM in Slack"
+    ]
+    of_one = Visitor.viewer(shared, only=uuid4())
+    assert (await of_one.http.post("/codec/decode", json=await _encrypted())).status_code == 404
+    gone = Visitor(shared, Session.begin("Vera", Role.VIEWER, lasts=timedelta(seconds=-1)))
+    assert (await gone.http.post("/codec/decode", json=await _encrypted())).status_code == 401
+    wrong_key = await visitor.http.post("/codec/decode", json={"payloads": []}, headers={"Authorization": "Bearer no"})
+    assert wrong_key.status_code == 401
 
 
 @pytest.mark.parametrize(
