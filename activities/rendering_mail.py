@@ -56,6 +56,7 @@ def customer_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
         "until": phrases.moment_with_zone(view.closed_at or telling.now, where),
         "down_for": phrases.lasted(max(view.closed_at or telling.now, view.opened_at) - view.opened_at),
         "evidence": view.evidence,
+        "ending": view.resolution,
         "csm": one_line(name, NAME) if (name := phrases.named(view.csm)) else None,
     }
 

@@ -32,6 +32,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "mail_sent": ("name", "by", "reminder", "together"),  # by: who pressed the button; together: other integrations
     "mail_held": ("name", "until"),  # the contact was written to a moment ago
     "mail_failed": ("name", "reason", "next_name"),  # next_name: the contact who is tried next
+    "page_opened": ("name",),  # the button behind the link in the mail to this contact was pressed
     "tech_call_requested": ("by", "name", "booking", "times"),  # booking: the mail carries a booking link
     "worsened": (),
 }

@@ -189,6 +189,7 @@ NOTE_SAMPLES: dict[str, dict[str, object]] = {
     "mail_sent": {"name": "Bob Smith", "by": "Dana Kim", "together": 2},
     "mail_held": {"name": "Bob Smith", "until": NOW + timedelta(minutes=9)},
     "mail_failed": {"name": "Bob Smith", "reason": "the mailbox does not exist", "next_name": "Eve Jones"},
+    "page_opened": {"name": "Bob Smith"},
     "tech_call_requested": {"by": "Dana Kim", "name": "Bob Smith", "times": [NOW + timedelta(days=1)]},
 }
 NOTE_STATES = {

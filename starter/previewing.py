@@ -136,7 +136,8 @@ def pages(renderer: Renderer) -> Iterator[tuple[str, str]]:
         ("ready", "open"),
         ("by_hand", "open"),
         ("no_self_serve", "administrator"),
-        ("fixed", "open"),
+        ("fixed", "resolved"),
+        ("closed", "no_longer_used"),
     ):
         facts = renderer.customer_facts(samples.sample(sample), now=samples.NOW, contact=samples.CONTACT)
         yield f"reconnect_{state}", renderer.page("reconnect.html", state=state, **facts, **look)

@@ -26,9 +26,12 @@ with workflow.unsafe.imports_passed_through():
         ResolveInput,
         ResponseResult,
         Situation,
+        Told,
     )
     from workflows.domain.response import Due, News, due_reminders, due_steps, next_due
     from workflows.options import DATABASE, EDIT, LAST_EDIT, NOTIFY, PROBE, SITUATION, named
+
+_OUT = {Told.SENT, Told.UNKNOWN, Told.FAILED}  # a mail of which there is something to say
 
 
 @workflow.defn
@@ -73,13 +76,15 @@ class IntegrationDisconnectionResponse:
         if kind is Kind.DEGRADED:
             await self._notify_csm()
         else:
-            await asyncio.gather(
+            _, mailed, *_ = await asyncio.gather(
                 self._notify_csm(),
                 self._notify_technical_contact(),
                 self._notify_engineering(),
                 self._create_task(),
                 self._update_health_score(),
             )
+            if mailed in _OUT and workflow.patched("alert-shows-the-mail"):
+                await self._update_csm_message()
         await self._mark_informed(kind)
 
     async def _resolve(self) -> None:
@@ -152,10 +157,11 @@ class IntegrationDisconnectionResponse:
             Notices.notify_csm, self._at, **named(NOTIFY, "Alert the CSM in Slack, else by email")
         )
 
-    async def _notify_technical_contact(self) -> None:
-        await workflow.execute_activity_method(
+    async def _notify_technical_contact(self) -> Told:
+        notice = await workflow.execute_activity_method(
             Notices.notify_technical_contact, self._at, **named(NOTIFY, "Mail the fix to the technical contact")
         )
+        return notice.told
 
     async def _notify_engineering(self) -> None:
         await workflow.execute_activity_method(

@@ -183,22 +183,30 @@ class Actions:
         except (ActionRefusedError, UnknownIncidentError):
             return False
 
-    async def page_opened(self, incident: UUID, person: UUID | None) -> None:
-        """The customer pressed the button behind the link: what fetching it does not show."""
-        await self.note_once(incident, "page_opened", person)
-        if person is not None:
-            await self._pool.execute(queries("deliveries")["mark_opened"], incident, person)
-
-    async def note_once(self, incident: UUID, kind: str, person: UUID | None) -> None:
-        """One line in the timeline for each recipient of a link, however often it happens."""
+    async def page_opened(self, incident: UUID, person: UUID | None) -> bool:
+        """The customer pressed the button behind the link: what fetching it does not show. The CSM hears of it once."""
         details = {"person": person} if person else {}
-        if await self._pool.fetchval(_SQL["noted"], incident, kind, details):
+        async with self._pool.acquire() as connection, connection.transaction():
+            await lock(connection, incident)
+            if person is not None:
+                await connection.execute(queries("deliveries")["mark_opened"], incident, person)
+            if await connection.fetchval(_SQL["noted"], incident, "page_opened", details):
+                return False
+            actor = f"person:{person}" if person else "relink"
+            await add_to_timeline(connection, incident, "page_opened", actor, **details)
+            await intend_note(connection, incident, "page_opened", person or "", **details)
+            await add_bell(connection, incident, Bell.MESSAGE_REQUESTED)
+            return True
+
+    async def page_fetched(self, incident: UUID, person: UUID | None) -> None:
+        """Somebody, perhaps a mail scanner, looked: one line for each recipient of a link, however often it happens."""
+        details = {"person": person} if person else {}
+        if await self._pool.fetchval(_SQL["noted"], incident, "page_fetched", details):
             return
         async with self._pool.acquire() as connection, connection.transaction():
             await lock(connection, incident)
-            if not await connection.fetchval(_SQL["noted"], incident, kind, details):
-                actor = f"person:{person}" if person and kind == "page_opened" else "relink"
-                await add_to_timeline(connection, incident, kind, actor, **details)
+            if not await connection.fetchval(_SQL["noted"], incident, "page_fetched", details):
+                await add_to_timeline(connection, incident, "page_fetched", "relink", **details)
 
     async def hint(self, incident: UUID, kind: str, person: UUID | None = None) -> bool:
         """Something says that the connection works again; what is over is over, and no error."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -20,10 +21,10 @@ from workflows.contracts import Resolution, Status
 
 router = APIRouter(tags=["Reconnect"], default_response_class=HTMLResponse)
 
-State = Literal["ready", "by_hand", "no_self_serve", "fixed"]
-_GONE = {Resolution.REMOVED, Resolution.NO_LONGER_USED}
+State = Literal["ready", "by_hand", "no_self_serve", "fixed", "closed"]
+_WITHOUT_A_REPAIR = {Resolution.REMOVED, Resolution.NO_LONGER_USED, Resolution.FALSE_ALARM}
 _NOT_VALID: dict[int | str, dict[str, Any]] = {
-    410: {"description": "Expired or altered: a neutral page that offers a fresh mail"}
+    410: {"description": "Expired or altered: a neutral page that offers a fresh mail. Removed: a page that says so"}
 }
 _ON: dict[int | str, dict[str, Any]] = {
     303: {"description": "On to the product's own reconnect flow, with `return_url`"}
@@ -39,11 +40,17 @@ class _Visit:
 
     @property
     def state(self) -> State:
+        if self.view.resolution in _WITHOUT_A_REPAIR:
+            return "closed"
         if self.view.status != Status.OPEN.value:
             return "fixed"
         if not self.view.can_reconnect:
             return "no_self_serve"
         return "ready" if self.view.reconnect_url else "by_hand"
+
+    @property
+    def is_removed(self) -> bool:
+        return self.view.resolution == Resolution.REMOVED
 
     @property
     def contact(self) -> Person:
@@ -56,7 +63,7 @@ async def reconnect_page(token: str, use: Use) -> Response:
     visit = await _visit(use, Purpose.RECONNECT, token)
     if visit is None:
         return _not_valid(use)
-    await use.actions.note_once(visit.view.incident_id, "page_fetched", visit.token.person)
+    await use.actions.page_fetched(visit.view.incident_id, visit.token.person)
     return _page(use, visit)
 
 
@@ -69,7 +76,8 @@ async def begin_reconnecting(request: Request, token: str, use: Use) -> Response
         return await _fresh_mail(use, Purpose.RECONNECT, token, button)
     if visit.state not in {"ready", "by_hand"}:
         return _page(use, visit)
-    await use.actions.page_opened(visit.view.incident_id, visit.token.person)
+    if await use.actions.page_opened(visit.view.incident_id, visit.token.person):
+        await use.bells.soon({visit.view.incident_id})
     if visit.view.reconnect_url is None or button == "reconnected":
         return await _reconnected(use, visit)
     back = use.links.returned(visit.view.incident_id, visit.token.person, datetime.now(UTC))
@@ -82,8 +90,7 @@ async def returned_page(token: str, use: Use) -> Response:
     visit = await _visit(use, Purpose.RETURN, token)
     if visit is None:
         return _not_valid(use)
-    state = "fixed" if visit.state == "fixed" else "ask"
-    return html(use.renderer.page("reconnect_returned.html", state=state, provider=visit.view.provider_name))
+    return _returned(use, visit, otherwise="ask")
 
 
 @router.post("/r/{token}/returned", summary="“I have reconnected it”", responses=_NOT_VALID)
@@ -97,18 +104,35 @@ async def say_reconnected(request: Request, token: str, use: Use) -> Response:
 
 
 async def _visit(use: Resources, purpose: Purpose, token: str) -> _Visit | None:
-    """None for a link that is no good: altered, expired, or about something that is gone."""
+    """None for a link that is no good: altered, expired, or about something that never was."""
     try:
         read = use.links.read(purpose, token, datetime.now(UTC))
-        view = await use.views.load(read.subject)
+        return _Visit(read, await _as_it_is_now(use, read.subject))
     except (BadTokenError, ExpiredTokenError, UnknownIncidentError):
         return None
-    return None if view.resolution in _GONE else _Visit(read, view)
+
+
+async def _as_it_is_now(use: Resources, incident: UUID) -> IncidentView:
+    """The incident of a link; or, if that is over and the same integration is down again, the one that is open now."""
+    view = await use.views.load(incident)
+    if view.closed_at is None:
+        return view
+    now_open = (await use.reader.integration(view.integration_health_id))["open_incident"]
+    return await use.views.load(now_open) if now_open else view
 
 
 def _page(use: Resources, visit: _Visit) -> HTMLResponse:
     facts = use.renderer.customer_facts(visit.view, now=datetime.now(UTC), contact=visit.contact)
-    return html(use.renderer.page("reconnect.html", state=visit.state, **facts), policy=FORMS_ANYWHERE)
+    page = use.renderer.page("reconnect.html", state=visit.state, **facts)
+    return html(page, 410 if visit.is_removed else 200, policy=FORMS_ANYWHERE)
+
+
+def _returned(use: Resources, visit: _Visit, *, otherwise: str) -> HTMLResponse:
+    """The page behind `return_url`; if it is over already it says so."""
+    if visit.state == "closed":
+        return _page(use, visit)
+    state = "fixed" if visit.state == "fixed" else otherwise
+    return html(use.renderer.page("reconnect_returned.html", state=state, provider=visit.view.provider_name))
 
 
 def _not_valid(use: Resources) -> HTMLResponse:
@@ -116,10 +140,10 @@ def _not_valid(use: Resources) -> HTMLResponse:
 
 
 async def _reconnected(use: Resources, visit: _Visit) -> Response:
-    state = "fixed" if visit.state == "fixed" else "thanks"
-    if state == "thanks" and await use.actions.hint(visit.view.incident_id, "callback", visit.token.person):
+    is_over = visit.state in {"fixed", "closed"}
+    if not is_over and await use.actions.hint(visit.view.incident_id, "callback", visit.token.person):
         await use.bells.soon({visit.view.incident_id})
-    return html(use.renderer.page("reconnect_returned.html", state=state, provider=visit.view.provider_name))
+    return _returned(use, visit, otherwise="thanks")
 
 
 async def _fresh_mail(use: Resources, purpose: Purpose, token: str, button: str) -> Response:
@@ -130,9 +154,11 @@ async def _fresh_mail(use: Resources, purpose: Purpose, token: str, button: str)
         with suppress(BadTokenError):  # nobody learns the difference
             use.links.read(purpose, token, datetime.now(UTC))
     except ExpiredTokenError as error:
-        ours = error.token
-        if ours.person and await use.actions.send_fresh_link(ours.subject, ours.person):
-            await use.bells.soon({ours.subject})
+        with suppress(UnknownIncidentError):
+            incident = (await _as_it_is_now(use, error.token.subject)).incident_id
+            person = error.token.person
+            if person and await use.actions.send_fresh_link(incident, person):
+                await use.bells.soon({incident})
     return html(use.renderer.page("reconnect.html", state="mailed"))
 
 

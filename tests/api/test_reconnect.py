@@ -14,7 +14,7 @@ import pytest
 from activities.links import Purpose
 from starter.api.reconnect import with_return_url
 from tests.api.calling import Api
-from tests.api.story import Story, begin
+from tests.api.story import EXPIRED, Story, begin
 
 NOW = datetime.now(UTC)
 
@@ -94,6 +94,10 @@ async def test_pressing_counts_as_opened_once(story: Story, visitor: httpx.Async
     timeline = (await story.api.show(story.incident))["timeline"]
     opened = [entry for entry in timeline if entry["kind"] == "page_opened"]
     assert [(e["actor"], e["details"]) for e in opened] == [(f"person:{story.bob}", {"person": str(story.bob)})]
+    assert (await story.api.doorbells(story.incident)).count("message_requested") == 1
+    assert story.api.rung(story.incident) == 2
+    note = "select count(*) from deliveries where incident_id = $1 and details ->> 'kind' = 'page_opened'"
+    assert await story.api.pool.fetchval(note, story.incident) == 1
     assert (await story.api.show(story.incident))["status"] == "open"
 
 
@@ -147,11 +151,48 @@ async def test_where_reconnecting_is_not_offered_there_is_no_button(story: Story
     assert await story.opened_at() is None
 
 
+async def pages_of(story: Story, visitor: httpx.AsyncClient) -> list[httpx.Response]:
+    """Whatever somebody may do with a link that was good once."""
+    links = (story.link(), story.link(Purpose.RETURN))
+    return [await visitor.request(method, link) for link in links for method in ("GET", "POST")]
+
+
 async def test_links_of_a_removed_integration_are_dead(story: Story, visitor: httpx.AsyncClient) -> None:
+    """And say why, instead of blaming the link's age."""
     await story.api.http.delete(story.api.address())
-    for purpose in (Purpose.RECONNECT, Purpose.RETURN):
-        for method in ("GET", "POST"):
-            assert (await visitor.request(method, story.link(purpose))).status_code == 410
+    before = await story.facts()
+    for page in await pages_of(story, visitor):
+        assert (page.status_code, "There is nothing left to fix" in page.text) == (410, True)
+        assert "<button" not in page.text
+    assert await story.facts() == before
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [("false_alarm", "needs nothing from you"), ("no_longer_used", "is no longer used")]
+)
+async def test_what_was_closed_by_hand_says_so(
+    story: Story, visitor: httpx.AsyncClient, reason: str, said: str
+) -> None:
+    """A contact who comes late is not told that their link is too old, nor that something works that nobody checked."""
+    await story.api.act(story.incident, "resolve", reason=reason)
+    before = await story.facts()
+    for page in await pages_of(story, visitor):
+        assert (page.status_code, said in page.text, "<button" in page.text) == (200, True, False)
+    assert await story.facts() == before
+
+
+async def test_the_link_of_a_past_incident_leads_to_the_present_one(story: Story, visitor: httpx.AsyncClient) -> None:
+    """Fixed, and broken again: an old mail neither says that all is well nor sends anybody away."""
+    await story.api.act(story.incident, "resolve", reason="false_alarm")
+    await story.api.event(event_type="sync_succeeded", error=None)
+    again = str((await story.api.event(error=EXPIRED))["incident"])
+    assert again != story.incident
+    assert "Reconnect Salesforce" in (await visitor.get(story.link())).text
+    assert (await visitor.post(story.link())).status_code == 303
+    assert "page_opened" in await story.api.timeline(again)
+    assert "page_opened" not in await story.api.timeline(story.incident)
+    assert "Check your inbox" in (await visitor.post(story.old_link(), data={"do": "mail"})).text
+    assert "fresh_link_requested" in await story.api.timeline(again)
 
 
 def bad_links(story: Story) -> list[str]:

@@ -38,7 +38,7 @@ PAGES = (
     Page("reconnect-long", scenes.reconnect_long, RECONNECT, RECONNECT, then="Acme settings"),
     Page("reconnect-recovering", scenes.reconnect(set_to="status = 'recovering'"), WORKS),
     Page("reconnect-fixed", scenes.reconnect(set_to="status = 'closed', resolution = 'verified'"), WORKS),
-    Page("reconnect-no-longer-used", scenes.no_longer_used, INVALID, MAIL, then="Check your inbox", status=410),
+    Page("reconnect-no-longer-used", scenes.no_longer_used, "There is nothing left to fix"),
     Page("reconnect-expired", scenes.expired, INVALID, MAIL, then="Check your inbox", status=410),
     Page("reconnect-tampered", scenes.tampered, INVALID, MAIL, then="Check your inbox", status=410),
     Page("returned", scenes.reconnect(BACK), "Did you reconnect Salesforce?", DONE, then="Thank you"),

@@ -36,6 +36,7 @@ PATHS = {
     "550_goes_to_the_next_contact",
     "an_edit_that_fails_holds_nothing_up",
     "killed_and_born_again",
+    "the_alert_shows_how_far_the_mail_got",
 }
 
 

@@ -302,7 +302,7 @@ async def test_who_was_told_together_is_reminded_and_gets_the_all_clear(world: W
         rows = await first_mails(world, incidents)
         along = next(i for i, (_, status, _) in zip(incidents, rows, strict=True) if status == "suppressed")
         await world.until_waiting(along)
-        assert (await world.actions.page_opened(along, await _bob(world))) is None
+        assert await world.actions.page_opened(along, await _bob(world))
         opened = "select opened_at from deliveries where incident_id = $1 and template like '%customer'"
         assert await world.value(opened, along) is not None
         await world.pass_time(along, timedelta(hours=24, minutes=1))

@@ -47,6 +47,25 @@ async def test_everybody_hears_once(world: World) -> None:
     assert await world.value("select health_score from customers") == 72
 
 
+@pytest.mark.history
+async def test_the_alert_shows_how_far_the_mail_got(world: World) -> None:
+    """FR-3.4: sent, then opened, without anybody having to ask; and the thread says when the customer acts."""
+
+    async def says(text: str) -> bool:
+        return any(text in str(alert["blocks"]) for alert in world.alerts())
+
+    async with world.make_worker():
+        incident = await world.disconnect()
+        await world.until(lambda: says("Fix instructions sent to Bob Smith"))
+        assert await says("not opened yet")
+        bob = await world.value("select id from people where name = 'Bob Smith'")
+        assert await world.actions.page_opened(incident, bob)
+        await world.ring.incident(incident)
+        await world.until(lambda: says(", opened <!date"))
+        await world.until_delivery(incident, "integration_disconnected_note", "slack", "sent")
+    assert "The reconnect button behind the mail to Bob Smith was pressed." in world.thread()[0]
+
+
 async def test_a_score_is_touched_only_for_critical_integrations(world: World) -> None:
     """Whatever the severity: here it is high, because of the ARR."""
     await world.pool.execute("update integration_health set is_critical = false")
