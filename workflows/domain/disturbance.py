@@ -17,7 +17,7 @@ def _phrases(*sources: str) -> tuple[Phrase, ...]:
 
 _DOWN = _phrases(
     "temporarily", "temporary (error|failure|problem|issue|outage|overload|disruption|glitch)", "transient",
-    "(try|retry) (again )?(later|shortly|tomorrow)", "(try|retry) again in", "retry (after|in)", "please retry",
+    "(try|retry) (again )?(later|shortly|tomorrow)", "(try|retry) again in", "retry (after|in)", "at the moment",
     "retry your request", "in a few (seconds|minutes|moments)", "be back (soon|shortly)",
     "under maintenance", "maintenance (window|mode)", "(scheduled|planned) maintenance",
     "overloaded", "over capacity", "too busy", "is busy", "outage", "service unavailable", "bad gateway",

@@ -90,7 +90,7 @@ _STATUS_IN_TEXT = (
     re.compile(r"\b([45]\d\d) (?:client error|server error|unauthorized|forbidden|bad request|not found|too many|gone"
                r"|internal server|bad gateway|service unavailable|gateway time)"),
 )  # fmt: skip
-_COMPOUND = re.compile(r"\b(?:[A-Z]{0,8}[a-z0-9]{1,30}){0,2}[a-z0-9][A-Z][A-Za-z0-9]{1,60}\b")
+_COMPOUND = re.compile(r"\b[A-Za-z0-9]{0,60}[a-z0-9][A-Z][A-Za-z0-9]{1,60}\b")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _XML_VALUE = re.compile(r"<(?:[\w-]{1,30}:)?([\w.-]{1,60})(?:\s[^<>]{0,300})?>([^<>]{1,600})</")
 _XML_ATTRIBUTE = re.compile(r"\b(code|value|errorcode|statuscode|type)=[\"']([^\"'<>]{1,200})[\"']", re.IGNORECASE)
