@@ -19,6 +19,8 @@ _EXAMPLES = {
     "RELINK_SECRET_KEY": "at least 32 random characters: openssl rand -hex 32",
     "RELINK_PUBLIC_URL": "https://relink.example.com",
     "RELINK_SMTP_URL": "smtp://user:password@host:587?tls=starttls",
+    "RELINK_OIDC_CLIENT_ID": "relink",
+    "RELINK_VIEWERS": "acme.example (addresses, domains, or * for whomever the provider lets in)",
     "RELINK_EMAIL_FROM": "Acme Integrations <integrations@acme.example>",
 }
 
@@ -60,8 +62,11 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr | None = None
     slack_api_url: str = "https://slack.com/api/"
     temporal_ui_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
-    operators: str = ""
-    viewers: str = ""
+    oidc_issuer: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    operators: str | None = None
+    viewers: str | None = None
     policy_file: Path | None = None
     templates_dir: Path | None = None
     probe_allow_private: bool = False
@@ -82,9 +87,16 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problems = [f"RELINK_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
             raise SettingsError("\n".join(problems)) from None
-        missing = [f"RELINK_{name.upper()}" for name in required if getattr(settings, name) is None]
+        needed = [*required, *settings._needed_to_sign_in()]
+        missing = [f"RELINK_{name.upper()}" for name in needed if getattr(settings, name) is None]
         if missing:
             raise SettingsError(
                 "\n".join(f"{name} is not set. Example: {_EXAMPLES.get(name, '…')}" for name in missing)
             )
         return settings
+
+    def _needed_to_sign_in(self) -> list[str]:
+        """A provider such as Google lets everybody in: who may see the pages has to be said."""
+        if self.oidc_issuer is None:
+            return []
+        return ["oidc_client_id"] if self.operators else ["oidc_client_id", "viewers"]

@@ -36,6 +36,7 @@ from activities.settings import Settings
 from starter.api.cursors import Cursors
 from starter.api.limits import KeyCache, Throttle
 from starter.site.assets import Assets
+from starter.site.provider import Provider
 from starter.site.sessions import Sessions
 from starter.site.staff import Staff
 
@@ -77,6 +78,7 @@ class Resources:
     bounces: Bounces
     assets: Assets
     sessions: Sessions
+    provider: Provider | None  # where staff sign in
     base_path: str  # what every address of ours begins with, if public_url has a path
     throttle: Throttle = field(default_factory=Throttle)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -123,8 +125,17 @@ class Resources:
             bounces=Bounces(pool, views),
             assets=Assets(renderer),
             sessions=Sessions(secret, settings.public_url, staff, SpentTokens(pool)),
+            provider=_provider(settings),
             base_path=urlsplit(settings.public_url).path.rstrip("/"),
         )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None
+    return_to = f"{str(settings.public_url).rstrip('/')}/sign-in/return"
+    return Provider(settings.oidc_issuer, settings.oidc_client_id, secret, return_to)
 
 
 def resources_of(request: Request) -> Resources:

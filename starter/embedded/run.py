@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import signal
 from pathlib import Path
@@ -14,6 +15,8 @@ from starter.embedded.home import Choice, Home, PortTakenError
 from starter.embedded.parts import Parts
 from starter.embedded.process import InUseError, ServerFailedError, locked
 from starter.embedded.supervisor import Supervisor, end_leftovers
+from starter.site.sessions import sign_in_link
+from starter.site.staff import Role
 
 PAGES = {
     "Inbox": "RELINK_INBOX_URL",
@@ -57,6 +60,10 @@ async def _run(home: Home, console: Console) -> None:
         await Parts(home, choice).start(supervisor)
         console.print(_addresses(home, choice))
         scopes = " ".join(f"--scope {scope}" for scope in ("admin", "events", "read", "operate"))
+        link = sign_in_link(
+            choice.settings["RELINK_PUBLIC_URL"], choice.settings["RELINK_SECRET_KEY"], getpass.getuser(), Role.OPERATOR
+        )
+        say(f"The pages, once, within 15 minutes (.venv/bin/relink sign-in --operator makes another link):\n  {link}")
         say(f"A key for the API: .venv/bin/relink keys create me {scopes}")
         say("Everything runs. Ctrl-C stops it; nothing is lost by that.")
         await asyncio.Event().wait()

@@ -18,6 +18,7 @@ from starter.site.staff import Role, Staff
 
 LIFETIME = timedelta(hours=12)
 LINK_LIFETIME = timedelta(minutes=15)
+_LINK = "sign-in"
 
 
 class Signer:
@@ -77,16 +78,23 @@ class Session:
         )
 
 
+def sign_in_link(public_url: str, secret_key: str, name: str, role: Role) -> str:
+    """An address that signs somebody in once, within fifteen minutes."""
+    token = Signer(secret_key, _LINK).sign(Session.begin(name, role, lasts=LINK_LIFETIME).dump())
+    return f"{public_url.rstrip('/')}/sign-in/link/{token}"
+
+
 class Sessions:
     """Makes, reads and ends sessions. `public_url` says whether the cookie is for https alone."""
 
     def __init__(self, secret_key: str, public_url: str, staff: Staff, spent: SpentTokens) -> None:
-        self._cookies, self._links = Signer(secret_key, "session"), Signer(secret_key, "sign-in")
+        self._cookies, self._links = Signer(secret_key, "session"), Signer(secret_key, _LINK)
+        self.journeys = Signer(secret_key, "signing-in")  # of those who are at the provider just now
         self._form_key = hmac.digest(secret_key.encode(), b"relink/form", hashlib.sha256)
-        self._staff, self._spent = staff, spent
-        self._secure = public_url.startswith("https:")
+        self.staff, self._spent = staff, spent
+        self.secure = public_url.startswith("https:")
         # The prefix makes browsers refuse one that a neighbouring host or plain http tries to set.
-        self.cookie_name = "__Host-relink_session" if self._secure else "relink_session"
+        self.cookie_name = "__Host-relink_session" if self.secure else "relink_session"
 
     def start(self, response: Response, session: Session) -> None:
         """The browser that gets this response is signed in."""
@@ -95,7 +103,7 @@ class Sessions:
             self.cookie_name,
             self._cookies.sign(session.dump()),
             max_age=int(left.total_seconds()),
-            secure=self._secure,
+            secure=self.secure,
             httponly=True,
             samesite="lax",
         )
@@ -108,17 +116,13 @@ class Sessions:
             return None
         if not session.listed:
             return session
-        role = self._staff.role_of(session.name)
+        role = self.staff.role_of(session.name)
         return replace(session, role=role) if role else None
 
     async def end(self, response: Response, session: Session) -> None:
         """Signed out, everywhere: a copy of the cookie is worth nothing from now on."""
         await self._spent.spend(session.id, session.ends_at)
-        response.delete_cookie(self.cookie_name, secure=self._secure, httponly=True, samesite="lax")
-
-    def link(self, name: str, role: Role) -> str:
-        """A token that signs in once, within fifteen minutes."""
-        return self._links.sign(Session.begin(name, role, lasts=LINK_LIFETIME).dump())
+        response.delete_cookie(self.cookie_name, secure=self.secure, httponly=True, samesite="lax")
 
     async def read_link(self, token: str) -> Session | None:
         """What a token is good for; None if it is not good any more, or never was."""

@@ -21,9 +21,9 @@ class Staff:
     viewers: frozenset[str] = frozenset()
 
     @classmethod
-    def listed(cls, operators: str, viewers: str) -> Staff:
+    def listed(cls, operators: str | None, viewers: str | None) -> Staff:
         """From the settings: entries with commas between them."""
-        return cls(_entries(operators), _entries(viewers))
+        return cls(_entries(operators or ""), _entries(viewers or ""))
 
     def role_of(self, address: str) -> Role | None:
         """None for somebody who is on neither list."""

@@ -63,9 +63,10 @@ OF_ALL = {"/v1/fleet", "/v1/incidents", "/v1/integrations", "/v1/maintenance", "
 OF_ALL_CUSTOMERS = {"/codec/decode"}  # nothing for a key of one customer
 # Staff's pages, for whoever is signed in (tests/site goes through all of them), how to get there, and what they load.
 SITE = {"/fleet", "/fleet.csv", "/integrations/{integration}"}
-SIGN_IN = {"/", "/sign-in", "/sign-in/link/{token}", "/sign-out", "/static/relink.css", "/static/{address}"}
+SIGN_IN = {"/", "/sign-in", "/sign-in/link/{token}", "/sign-in/provider", "/sign-in/return", "/sign-out"}
+FILES = {"/static/relink.css", "/static/{address}"}
 # Not described in /openapi.json: these, the description itself, and what shows it.
-HIDDEN = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"} | SITE | SIGN_IN
+HIDDEN = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"} | SITE | SIGN_IN | FILES
 
 
 def operations(api: Api) -> Iterator[tuple[str, str, dict[str, Any]]]:

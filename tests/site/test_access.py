@@ -11,13 +11,13 @@ import pytest
 from starlette.routing import Route
 
 from starter.site.pages import _PageRoute, safe_next
-from starter.site.sessions import Session, Sessions
+from starter.site.sessions import Session, Sessions, sign_in_link
 from starter.site.staff import Role, Staff
-from tests.api.calling import Api, with_settings
+from tests.api.calling import SECRET_KEY, Api, with_settings
 from tests.api.test_status_page import status_link
 from tests.site.visitor import Visitor, text_of
 
-OPEN = {"/", "/sign-in", "/sign-in/link/{token}"}  # for whoever wants to get in
+OPEN = {"/", "/sign-in", "/sign-in/link/{token}", "/sign-in/provider", "/sign-in/return"}  # for whoever wants to get in
 
 
 def routes(api: Api, method: str) -> set[str]:
@@ -133,12 +133,17 @@ def test_after_signing_in_one_stays_here() -> None:
         assert safe_next(path) == "/fleet", path
 
 
+def link(name: str = "dana") -> str:
+    """What `relink sign-in --operator` prints, below the public URL."""
+    return sign_in_link("https://relink.test/", SECRET_KEY, name, Role.OPERATOR).removeprefix("https://relink.test")
+
+
 class TestLinks:
     """`relink sign-in`: a link for one person at the terminal."""
 
     async def test_it_signs_in_once(self, apart: Api) -> None:
         """Looking at it uses nothing up, so that programs that look at links first do no harm; pressing does."""
-        path = f"/sign-in/link/{apart.resources.sessions.link('dana', Role.OPERATOR)}"
+        path = link()
         first, second = Visitor(apart), Visitor(apart)
         for _ in range(2):
             assert "Sign in as dana" in text_of(await first.get(path))
@@ -156,13 +161,14 @@ class TestLinks:
         sessions = apart.resources.sessions
         old = Session.begin("dana", Role.OPERATOR, lasts=timedelta(seconds=-1))
         session = sessions._cookies.sign(Session.begin("dana", Role.OPERATOR).dump())
-        for token in ("x", sessions.link("dana", Role.VIEWER)[:-2], sessions._links.sign(old.dump()), session):
+        for token in ("x", sessions._links.sign(old.dump()), session):
             answer = await Visitor(apart).http.post(f"/sign-in/link/{token}")
             assert answer.status_code == 403, token
+        assert (await Visitor(apart).http.post(link()[:-2])).status_code == 403
 
     async def test_another_site_can_not_sign_somebody_in(self, apart: Api) -> None:
         """Or else people would act under a name that a stranger gave them."""
-        path = f"/sign-in/link/{apart.resources.sessions.link('stranger', Role.OPERATOR)}"
+        path = link("stranger")
         answer = await Visitor(apart).http.post(path, headers={"Origin": "https://evil.example"})
         assert answer.status_code == 403
 
@@ -256,7 +262,7 @@ async def test_a_page_says_kindly_that_something_is_wrong(apart: Api) -> None:
     for path, status in (("/integrations/nonsense", 422), (f"/integrations/{uuid4()}", 404), ("/fleet?show=x", 422)):
         page = await visitor.get(path)
         assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (status, "text/html"), path
-        assert "Go to the fleet" in page.text or "Sign in" in page.text
+        assert "Go to the sign-in page" in page.text
     await api_away(apart, visitor)
 
 
