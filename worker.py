@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import structlog
 from temporalio.client import Client
@@ -27,6 +28,7 @@ from activities.db.events import EventStore
 from activities.db.incidents import IncidentStore
 from activities.db.ledger import Ledger
 from activities.db.metrics import MetricStore
+from activities.db.migrate import MigrationError, until_migrated
 from activities.db.monitoring import ProbeStore
 from activities.db.outages import OutageStore
 from activities.db.pool import Pool, create_pool
@@ -166,6 +168,7 @@ async def serve(settings: Settings, stop: asyncio.Event, queue: Queue = "all") -
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(create_pool(settings.database_url, size=20))
         probes = await stack.enter_async_context(ProbeClient(allow_private=settings.probe_allow_private))
+        await _first(until_migrated(pool), stop)
         while not stop.is_set():
             client = await _connected(settings, stop)
             if client is None:
@@ -203,6 +206,17 @@ async def _work(workers: list[Worker], keeper: Keeper, stop: asyncio.Event) -> N
                 await task
 
 
+async def _first(awaited: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """Waits for this, unless it is to stop before."""
+    waiting, stopping = asyncio.create_task(awaited), asyncio.create_task(stop.wait())
+    done, others = await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    if waiting in done:
+        await waiting
+
+
 async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     while not stop.is_set():
         try:
@@ -237,7 +251,7 @@ async def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await serve(settings, stop, queue)
-    except (SettingsError, PolicyError, SecretsError, TemplatesError, ValueError) as error:
+    except (SettingsError, PolicyError, SecretsError, TemplatesError, MigrationError, ValueError) as error:
         sys.stderr.write(f"relink worker: {error}\n")
         return 1
     return 0

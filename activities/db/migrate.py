@@ -9,10 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from activities.db.pool import Connection, Pool
+import structlog
+
+from activities.db.pool import UNAVAILABLE, Connection, Pool
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x72656C696E6B  # "relink"
+_PAUSE = 2  # seconds between looks at a database that is away
+_log = structlog.get_logger()
 
 
 class MigrationError(Exception):
@@ -66,6 +70,27 @@ async def pending(connection: Connection) -> list[Migration]:
                 f"{migration.name} was changed after it was applied here. Restore it; put the change in a new file."
             )
     return [m for m in migrations() if m.version not in applied]
+
+
+async def until_migrated(pool: Pool) -> None:
+    """Returns once the database is there and up to date; says what it waits for. Raises MigrationError."""
+    said = ""
+    while True:
+        try:
+            async with pool.acquire() as connection:
+                missing = await pending(connection)
+        except UNAVAILABLE as error:
+            waits_for = f"waiting for PostgreSQL: {type(error).__name__}"
+        else:
+            waits_for = f"waiting for {len(missing)} migrations: run `relink migrate`" if missing else ""
+        if waits_for and waits_for != said:
+            _log.warning(waits_for)
+        if not waits_for:
+            if said:
+                _log.info("PostgreSQL is there")
+            return
+        said = waits_for
+        await asyncio.sleep(_PAUSE)
 
 
 async def migrate(pool: Pool) -> list[str]:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 import uvicorn
 
+from activities.db.migrate import until_migrated
 from activities.db.pool import create_pool
 from activities.policy import PolicyError, PolicySource
 from activities.settings import Settings, SettingsError
@@ -48,7 +49,10 @@ async def serve(settings: Settings) -> None:
         with _signals(server, resources):
             host, port = listener.getsockname()[:2]
             _log.info("the API listens", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
+            waiting = asyncio.create_task(until_migrated(resources.pool))  # says what requests are refused for
             await server.serve(sockets=[listener])
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -128,10 +128,11 @@ async def test_any_order_of_starts(scene: Scene) -> None:
     cluster = scene.cluster
     await cluster.kill("api", "probes", *WORKERS, "temporal", "postgres")
     early = asyncio.create_task(cluster.start("api", "probes", *WORKERS))
+    for name in ("api", "probes", *WORKERS):
+        await scene.until_log(name, "waiting for PostgreSQL")
+    await cluster.start("postgres")
     await scene.until_log("worker-1", "waiting for Temporal")
     await cluster.start("temporal")
-    await asyncio.sleep(1)
-    await cluster.start("postgres")
     await early
     (one,) = await scene.integrations(1)
     await scene.say_until_taken(one.event())
