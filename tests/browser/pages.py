@@ -34,7 +34,7 @@ PAGES = (
     ),
     Page("reconnect-not-self-serve", scenes.reconnect(self_serve=False), "Fix your Salesforce integration"),
     Page("reconnect-blocked", scenes.reconnect(error=scenes.BLOCKED), "Fix your Salesforce integration"),
-    Page("reconnect-our-fault", scenes.reconnect(error=scenes.OURS), "Fix your Salesforce integration"),
+    Page("reconnect-our-fault", scenes.reconnect(error=scenes.OURS), "No action needed for Salesforce"),
     Page("reconnect-long", scenes.reconnect_long, RECONNECT, RECONNECT, then="Acme settings"),
     Page("reconnect-recovering", scenes.reconnect(set_to="status = 'recovering'"), WORKS),
     Page("reconnect-fixed", scenes.reconnect(set_to="status = 'closed', resolution = 'verified'"), WORKS),
