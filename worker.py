@@ -81,13 +81,12 @@ def activities(
     settings: Settings, policy: PolicySource, pool: Pool, client: Client, probes: ProbeClient, keeper: Keeper
 ) -> list[object]:
     """The activity objects, each with its collaborators."""
-    assert settings.secret_key is not None  # REQUIRED, like the next three
-    assert settings.public_url is not None
+    assert settings.public_url is not None  # REQUIRED, like the next two
     assert settings.smtp_url is not None
     assert settings.email_from is not None
     catalogue = load_catalogue()
     ledger, views, incidents = Ledger(pool), ViewLoader(pool), IncidentStore(pool)
-    links = Links(settings.public_url, settings.secret_key.get_secret_value())
+    links = Links(settings.public_url, settings.secret_keys)
     render = Renderer(
         product_name=settings.product_name, public_url=settings.public_url, templates_dir=settings.templates_dir
     )

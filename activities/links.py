@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -55,11 +56,12 @@ class Token:
 
 
 class Links:
-    """Makes and reads links under RELINK_PUBLIC_URL, signed with RELINK_SECRET_KEY."""
+    """Makes and reads links under RELINK_PUBLIC_URL. Nothing of a link is stored: the signature is all there is."""
 
-    def __init__(self, public_url: str, secret_key: str) -> None:
+    def __init__(self, public_url: str, secret_keys: Sequence[str]) -> None:
+        """The first key signs; links that the others signed are still good (RELINK_OLD_SECRET_KEYS)."""
         self._base = public_url.rstrip("/")
-        self._secret = secret_key.encode()
+        self._secrets = [key.encode() for key in secret_keys]
 
     def reconnect(self, incident: UUID, person: UUID | None, now: datetime) -> str:
         """The customer's page about one incident, for one recipient."""
@@ -77,7 +79,7 @@ class Links:
         """A URL-safe token that ends after the purpose's lifetime."""
         ends = int((now + LIFETIMES[purpose]).timestamp())
         body = subject.bytes + (person or _NOBODY).bytes + ends.to_bytes(5, "big")
-        return base64.urlsafe_b64encode(body + self._mac(purpose, body)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(body + _mac(self._secrets[0], purpose, body)).decode().rstrip("=")
 
     def read(self, purpose: Purpose, token: str, now: datetime) -> Token:
         """What a token says. Raises BadTokenError or ExpiredTokenError."""
@@ -89,7 +91,7 @@ class Links:
         # Base64 has several spellings of the last byte; only ours is good.
         if base64.urlsafe_b64encode(raw).decode().rstrip("=") != token or len(body) != 37:
             raise BadTokenError
-        if not hmac.compare_digest(mac, self._mac(purpose, body)):
+        if not any(hmac.compare_digest(mac, _mac(secret, purpose, body)) for secret in self._secrets):
             raise BadTokenError
         person = UUID(bytes=body[16:32])
         ends = datetime.fromtimestamp(int.from_bytes(body[32:], "big"), UTC)
@@ -98,5 +100,6 @@ class Links:
             raise ExpiredTokenError(found)
         return found
 
-    def _mac(self, purpose: Purpose, body: bytes) -> bytes:
-        return hmac.digest(self._secret, f"relink/{purpose}/".encode() + body, hashlib.sha256)[:_MAC]
+
+def _mac(secret: bytes, purpose: Purpose, body: bytes) -> bytes:
+    return hmac.digest(secret, f"relink/{purpose}/".encode() + body, hashlib.sha256)[:_MAC]

@@ -41,6 +41,12 @@ def _long_enough(key: SecretStr) -> SecretStr:
     return key
 
 
+def _each_long_enough(keys: SecretStr) -> SecretStr:
+    for key in keys.get_secret_value().split(","):
+        _long_enough(SecretStr(key.strip()))
+    return keys
+
+
 class Settings(BaseSettings):
     """Everything that may differ between two installations, except the policy."""
 
@@ -50,6 +56,7 @@ class Settings(BaseSettings):
 
     database_url: str | None = None
     secret_key: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    old_secret_keys: Annotated[SecretStr, AfterValidator(_each_long_enough)] | None = None
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
     smtp_url: SecretStr | None = None
     email_from: Annotated[str, AfterValidator(_mailbox)] | None = None
@@ -71,6 +78,13 @@ class Settings(BaseSettings):
     templates_dir: Path | None = None
     probe_allow_private: bool = False
     log_format: Literal["console", "json"] = "console"
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The first signs; what the others signed is still good. Needs secret_key."""
+        assert self.secret_key is not None  # whoever asks has insisted on it
+        old = self.old_secret_keys.get_secret_value() if self.old_secret_keys else ""
+        return (self.secret_key.get_secret_value(), *(key.strip() for key in old.split(",") if old))
 
     @classmethod
     def load(cls, *required: str) -> Settings:

@@ -26,6 +26,7 @@ from starter.api.resources import Use, resources_of
 
 router = APIRouter(tags=["Callbacks"])
 _PURPOSE = b"relink/webhook-secret/"
+_SIGNER = UUID(int=0)  # all who sign are one sender to the throttle
 _EVENT = TypeAdapter(Event)
 
 
@@ -46,10 +47,14 @@ _BODY = TypeAdapter(ReconnectedWrite)
 
 def webhook_secret(settings: Settings) -> str:
     """The secret with which this installation's callbacks may be signed (https://www.standardwebhooks.com):
-    `whsec_…`, derived from RELINK_SECRET_KEY, so that it changes when that does."""
-    assert settings.secret_key is not None  # Settings.load insisted on it
-    secret = hmac.digest(settings.secret_key.get_secret_value().encode(), _PURPOSE, "sha256")
-    return "whsec_" + base64.b64encode(secret).decode()
+    `whsec_…`, derived from RELINK_SECRET_KEY, so that it changes when that does; while the old key is one of
+    RELINK_OLD_SECRET_KEYS, so is the old secret good."""
+    return _webhook_secrets(settings)[0]
+
+
+def _webhook_secrets(settings: Settings) -> list[str]:
+    derived = (hmac.digest(key.encode(), _PURPOSE, "sha256") for key in settings.secret_keys)
+    return ["whsec_" + base64.b64encode(secret).decode() for secret in derived]
 
 
 class _KeyOrSignature(SecurityBase):
@@ -73,14 +78,21 @@ class _KeyOrSignature(SecurityBase):
 async def _verify(request: Request) -> None:
     body = await read_body(request)
     request.state.signed_body = body
-    try:
-        Webhook(webhook_secret(resources_of(request).settings)).verify(body, dict(request.headers), json_parse=False)
-    except (WebhookVerificationError, ValueError, OverflowError, TypeError):
-        # The library raises the latter three for headers that are no signature at all.
+    use = resources_of(request)
+    if not any(_is_signed(body, dict(request.headers), secret) for secret in _webhook_secrets(use.settings)):
         raise unauthorised(
             "the signature is not ours, or over 5 minutes old; see https://www.standardwebhooks.com. "
             "The secret: `relink keys webhook-secret`"
-        ) from None
+        )
+    use.throttle.take(_SIGNER, use.policy.current.limits.per_key_per_second)
+
+
+def _is_signed(body: bytes, headers: dict[str, str], secret: str) -> bool:
+    try:
+        Webhook(secret).verify(body, headers, json_parse=False)
+    except (WebhookVerificationError, ValueError, OverflowError, TypeError):
+        return False  # the library raises the latter three for headers that are no signature at all
+    return True
 
 
 @router.post(

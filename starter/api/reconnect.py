@@ -104,12 +104,14 @@ async def say_reconnected(request: Request, token: str, use: Use) -> Response:
 
 
 async def _visit(use: Resources, purpose: Purpose, token: str) -> _Visit | None:
-    """None for a link that is no good: altered, expired, or about something that never was."""
+    """None for a link that is no good: altered, expired, about something that never was, or of somebody who is gone."""
     try:
         read = use.links.read(purpose, token, datetime.now(UTC))
-        return _Visit(read, await _as_it_is_now(use, read.subject))
+        view = await _as_it_is_now(use, read.subject)
     except (BadTokenError, ExpiredTokenError, UnknownIncidentError):
         return None
+    is_theirs = read.person is None or any(contact.id == read.person for contact in view.contacts)
+    return _Visit(read, view) if is_theirs else None
 
 
 async def _as_it_is_now(use: Resources, incident: UUID) -> IncidentView:

@@ -107,7 +107,7 @@ class Resources:
             bells=bells,
             temporal=temporal,
             renderer=renderer,
-            links=Links(settings.public_url, secret),
+            links=Links(settings.public_url, settings.secret_keys),
             box=box,
             codec=EncryptingCodec(Keys(settings.encryption_keys)),
             cursors=Cursors(secret),

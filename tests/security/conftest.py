@@ -1,5 +1,5 @@
-"""The API as in its own tests."""
+"""The API, and people in front of Slack, as in the API's own tests."""
 
-from tests.api.conftest import apart, api, shared
+from tests.api.conftest import apart, api, dana, shared, stand_in
 
-__all__ = ["apart", "api", "shared"]
+__all__ = ["apart", "api", "dana", "shared", "stand_in"]

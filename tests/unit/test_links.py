@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from activities.links import LIFETIMES, BadTokenError, ExpiredTokenError, Links, Purpose
 
 NOW = datetime(2026, 1, 29, 10, 45, tzinfo=UTC)
-LINKS = Links("https://relink.example/", "a-secret-of-at-least-thirty-two-characters")
+SECRET, NEW_SECRET = "a-secret-of-at-least-thirty-two-characters", "another-secret-of-thirty-two-characters"
+LINKS = Links("https://relink.example/", [SECRET])
 INCIDENT, PERSON = uuid4(), uuid4()
 
 
@@ -82,6 +83,14 @@ def test_anything_else_is_refused(text: str) -> None:
 
 def test_another_secret_is_refused() -> None:
     with pytest.raises(BadTokenError):
-        Links("https://relink.example", "another-secret-of-thirty-two-characters").read(
-            Purpose.RECONNECT, _token(), NOW
-        )
+        Links("https://relink.example", [NEW_SECRET]).read(Purpose.RECONNECT, _token(), NOW)
+
+
+def test_links_live_through_a_rotation_of_the_secret() -> None:
+    """What the old one signed is good as long as it is listed; the new one signs."""
+    rotated = Links("https://relink.example", [NEW_SECRET, SECRET])
+    assert rotated.read(Purpose.RECONNECT, _token(), NOW).subject == INCIDENT
+    renewed = rotated.sign(Purpose.RECONNECT, INCIDENT, PERSON, NOW)
+    assert Links("https://relink.example", [NEW_SECRET]).read(Purpose.RECONNECT, renewed, NOW).subject == INCIDENT
+    with pytest.raises(BadTokenError):
+        LINKS.read(Purpose.RECONNECT, renewed, NOW)
