@@ -90,6 +90,10 @@ class Cluster:
         async with httpx.AsyncClient(base_url=self.api_url, headers=headers, timeout=20, trust_env=False) as client:
             yield client
 
+    async def make_key(self, pool: Pool) -> None:
+        """An API key that may do everything."""
+        _, self.key = await KeyStore(pool).create("faults", list(Scope))
+
     async def temporal(self) -> Client:
         """A client of the test's own, which can read what the workers write."""
         converter = data_converter(self.settings["RELINK_ENCRYPTION_KEYS"])
@@ -196,7 +200,7 @@ async def cluster_in(folder: Path) -> AsyncIterator[Cluster]:
         await cluster.start("postgres", "temporal")
         async with cluster.pool() as pool:
             await migrate(pool)
-            _, cluster.key = await KeyStore(pool).create("faults", list(Scope))
+            await cluster.make_key(pool)
         await cluster.start("api", "probes", *WORKERS)
         slack_server.send_clicks_to(f"{cluster.api_url}/slack/interactions")
         yield cluster
