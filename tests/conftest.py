@@ -18,6 +18,7 @@ from starter.embedded.postgres import FAST_OPTIONS, PostgresServer, postgres
 from tests.statements import pytest_sessionfinish, pytest_testnodedown  # noqa: F401 - hooks that pytest finds here
 
 TEMPLATE = "relink_template"
+SHARING = ("faults", "browser")  # folders whose tests share servers that are costly to start
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "history: the workflow's history is recorded in tests/replay/histories")
     for module in ("authlib", "oidc_provider_mock"):
         config.addinivalue_line("filterwarnings", f"ignore::DeprecationWarning:{module}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker of pytest-xdist runs all tests of such a folder (with `--dist loadgroup`)."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder in SHARING:
+            item.add_marker(pytest.mark.xdist_group(folder))
 
 
 @pytest.fixture(scope="session")

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 
 from tests.faults.cluster import Cluster, cluster_in
 from tests.faults.scene import Scene
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They share servers, so one worker of pytest-xdist runs them all."""
-    for item in items:
-        if "tests/faults/" in str(item.path):
-            item.add_marker(pytest.mark.xdist_group("faults"))
 
 
 @pytest_asyncio.fixture(scope="session")
