@@ -1,4 +1,4 @@
-"""The provider catalogue as data: one YAML file a provider or protocol, and `categories.yaml` with the common words."""
+"""The provider catalogue as data: one YAML file a provider or protocol, and in `common/` the words for all."""
 
 from activities.playbooks.loader import CatalogueError, load_catalogue
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from workflows.domain.playbook import Catalogue, CommonTexts, Playbook
 
 DIRECTORY = Path(__file__).resolve().parent
-COMMON = "categories.yaml"
+COMMON = "common"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,19 +29,36 @@ def load_catalogue() -> Catalogue:
 
 def read_catalogue(directory: Path) -> Catalogue:
     """The catalogue in a directory. Raises CatalogueError naming the file and the key that is wrong."""
-    common = _read(directory / COMMON, CommonTexts)
-    playbooks = {path.stem: _read(path, Playbook) for path in sorted(directory.glob("*.yaml")) if path.name != COMMON}
+    common = _checked(directory / COMMON, _together(directory / COMMON), CommonTexts)
+    playbooks = {path.stem: _checked(path, _read(path), Playbook) for path in sorted(directory.glob("*.yaml"))}
     try:
         return Catalogue.of(common, playbooks)
     except ValueError as error:
         raise CatalogueError(f"{directory}/{error}") from None
 
 
-def _read(path: Path, model: type[Model]) -> Model:
+def _together(directory: Path) -> dict[str, Any]:
+    """The files of a directory as one document; only their `categories` may be spread over several of them."""
+    whole: dict[str, Any] = {"categories": {}}
+    for path in sorted(directory.glob("*.yaml")):
+        part = dict(_read(path))
+        for into, found in ((whole["categories"], part.pop("categories", {})), (whole, part)):
+            if twice := sorted(set(into) & set(found)):
+                raise CatalogueError(f"{path}: {', '.join(twice)} is also in another file")
+            into.update(found)
+    return whole
+
+
+def _read(path: Path) -> Any:
     try:
-        return model.model_validate(yaml.load(path.read_text("utf-8"), Loader=_Loader))  # noqa: S506  (a safe loader)
+        return yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  (a safe loader)
     except (OSError, yaml.YAMLError) as error:
         raise CatalogueError(f"{path}: {error}") from None
+
+
+def _checked(path: Path, document: object, model: type[Model]) -> Model:
+    try:
+        return model.model_validate(document)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise CatalogueError(f"{path}: {wrong}") from None

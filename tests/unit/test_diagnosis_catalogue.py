@@ -16,14 +16,14 @@ from workflows.domain.playbook import When
 
 @pytest.fixture
 def playbooks(tmp_path: Path) -> Path:
-    shutil.copy(DIRECTORY / "categories.yaml", tmp_path)
+    shutil.copytree(DIRECTORY / "common", tmp_path / "common")
     return tmp_path
 
 
 def test_the_shipped_ones_are_right() -> None:
     """Every file of the directory is read and checked."""
     catalogue = read_catalogue(DIRECTORY)
-    assert len(catalogue.playbooks) == len(list(DIRECTORY.glob("*.yaml"))) - 1
+    assert len(catalogue.playbooks) == len(list(DIRECTORY.glob("*.yaml")))
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,17 @@ def test_two_playbooks_cannot_share_a_name(playbooks: Path) -> None:
 
 
 def test_missing_common_words_are_named(playbooks: Path) -> None:
-    """`categories.yaml` has to cover every category, state and person."""
-    path = playbooks / "categories.yaml"
+    """`common/` has to cover every category, state and person."""
+    path = playbooks / "common" / "service.yaml"
     path.write_text(path.read_text().replace("  unknown:\n", "  unknwon:\n"))
     with pytest.raises(CatalogueError, match="categories"):
+        read_catalogue(playbooks)
+
+
+def test_common_words_are_given_once(playbooks: Path) -> None:
+    """Otherwise the order of the files would decide."""
+    (playbooks / "common" / "more.yaml").write_text("categories: {unknown: {}}")
+    with pytest.raises(CatalogueError, match="unknown is also in another file"):
         read_catalogue(playbooks)
 
 

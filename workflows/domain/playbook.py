@@ -222,7 +222,7 @@ class CategoryDefaults(_Strict):
 
 
 class CommonTexts(_Strict):
-    """`categories.yaml`: everything that is said the same way for every provider."""
+    """`common/*.yaml`: everything that is said the same way for every provider."""
 
     categories: Mapping[Category, CategoryDefaults]
     by_who: Mapping[WhoFixes, Texts]
