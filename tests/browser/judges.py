@@ -15,6 +15,9 @@ from playwright.async_api import Browser, ConsoleMessage, Page
 NARROW, WIDE = (360, 740), (1440, 900)
 
 
+_SETTLED = "() => document.getAnimations().forEach((a) => isFinite(a.effect.getComputedTiming().endTime) && a.finish())"
+
+
 @dataclass(frozen=True)
 class Look:
     """How a page is looked at."""
@@ -30,6 +33,7 @@ class Look:
         width, height = self.size
         await page.set_viewport_size({"width": width, "height": height})
         await page.emulate_media(color_scheme=self.scheme)
+        await page.evaluate(_SETTLED)  # colours that are still on their way would be judged
 
 
 LOOKS = (Look(NARROW, "light"), Look(NARROW, "dark"), Look(WIDE, "light"), Look(WIDE, "dark"))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from activities.links import Purpose
+from starter.site.staff import Role
 from tests.browser import scenes
 from tests.browser.scenes import Scene
 
 
 @dataclass(frozen=True)
 class Page:
-    """`button` is the name of the only button, and pressing it leads to a page with the heading `then`."""
+    """`heading` is the heading or a part of it, `staff` the role of whoever is signed in.
+
+    `button` is the name of the only button, and pressing it leads to a page with the heading `then`.
+    """
 
     name: str
     scene: Scene
@@ -19,6 +23,7 @@ class Page:
     button: str = ""
     then: str = ""
     status: int = 200
+    staff: Role | None = None
 
 
 RECONNECT, DONE, MAIL = "Reconnect Salesforce", "I have reconnected it", "Send me a new link"
@@ -43,6 +48,10 @@ PAGES = (
     Page("reconnect-tampered", scenes.tampered, INVALID, MAIL, then="Check your inbox", status=410),
     Page("returned", scenes.reconnect(BACK), "Did you reconnect Salesforce?", DONE, then="Thank you"),
     Page("returned-recovering", scenes.reconnect(BACK, set_to="status = 'recovering'"), WORKS),
+    # What staff see.
+    Page("sign-in", scenes.at("/sign-in"), "Sign in"),
+    Page("sign-in-link", scenes.sign_in_link, "Sign in as dana", "Sign in", then="integrations"),
+    Page("fleet", scenes.fleet, "integrations down", staff=Role.VIEWER),
     # What View Integration Status opens.
     Page("status", scenes.status(), STATUS),
     Page("status-long", scenes.status_long, STATUS),

@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from activities.links import LIFETIMES, Purpose
-from tests.api.calling import Api
+from starter.site.sessions import sign_in_link as sign_in_link_for
+from starter.site.staff import Role
+from tests.api.calling import SECRET_KEY, Api
 from tests.api.story import begin
 from tests.browser.site import Site
 
@@ -62,6 +64,27 @@ async def no_longer_used(site: Site) -> str:
     story = await begin(site.api)
     assert (await site.api.act(story.incident, "resolve", reason="no_longer_used")).status_code == 202
     return story.link()
+
+
+def at(address: str) -> Scene:
+    """As it is found."""
+
+    async def scene(site: Site) -> str:
+        return address
+
+    return scene
+
+
+async def sign_in_link(site: Site) -> str:
+    link = sign_in_link_for(site.url, SECRET_KEY, "dana@acme.example", Role.OPERATOR)
+    return link.removeprefix(site.url)
+
+
+async def fleet(site: Site) -> str:
+    """At least one integration is down, for a customer with a long name."""
+    await site.api.customer(name="Donaudampfschifffahrtsgesellschaft Österreich")
+    await begin(site.api, is_critical=True)
+    return "/fleet"
 
 
 def status_of(api: Api, integration: str, *, ago: timedelta = timedelta()) -> str:

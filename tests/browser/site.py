@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from starter.site.sessions import Session
+from starter.site.staff import Role
 from tests.api.calling import Api
 
 
@@ -26,6 +29,12 @@ class Site:
         own = replace(self.api, name=f"corp-{uuid4().hex[:12]}")
         await own.customer()
         return replace(self, api=own)
+
+    def session(self, role: Role) -> Any:
+        """The cookie of somebody who is signed in."""
+        sessions = self.api.resources.sessions
+        said = Session.begin("vera@vendor.example", role).dump()
+        return {"name": sessions.cookie_name, "value": sessions._cookies.sign(said), "url": self.url}
 
 
 def product() -> Starlette:

@@ -17,9 +17,13 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=attrgetter("name"))
 
 async def visit(site: Site, page: Page, shown: Shown) -> None:
     """Opens the page as somebody who has not been there before."""
+    if page.staff:
+        await shown.context.add_cookies([site.session(page.staff)])
     answer = await shown.goto(site.url + await page.scene(await site.newcomer()))
     assert answer is not None
-    assert (answer.status, await shown.locator("h1").all_inner_texts()) == (page.status, [page.heading])
+    (heading,) = await shown.locator("h1").all_inner_texts()
+    assert page.heading in heading
+    assert answer.status == page.status
 
 
 @each_page
@@ -51,10 +55,10 @@ async def test_a_keyboard_is_enough(page: Page, site: Site, tab: Tab) -> None:
     assert [stop.name for stop in stops if not stop.is_seen] == []
     assert len(stops) == expected
     if page.button:
-        assert [stop.name for stop in stops] == [page.button]
-        await tab.page.get_by_role("button").focus()
+        assert page.button in [stop.name for stop in stops]
+        await tab.page.get_by_role("button").focus()  # fails if there are several
         await tab.page.keyboard.press("Enter")
-        await expect(tab.page.locator("h1")).to_have_text(page.then)
+        await expect(tab.page.locator("h1")).to_contain_text(page.then)
         assert tab.complaints == []
 
 
@@ -63,4 +67,4 @@ async def test_it_needs_no_scripts(page: Page, site: Site, plain_tab: Tab) -> No
     await visit(site, page, plain_tab.page)
     if page.button:
         await plain_tab.page.get_by_role("button", name=page.button).click()
-        await expect(plain_tab.page.locator("h1")).to_have_text(page.then)
+        await expect(plain_tab.page.locator("h1")).to_contain_text(page.then)
