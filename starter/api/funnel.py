@@ -24,20 +24,22 @@ class Step:
 def funnel(deliveries: Sequence[Row], incident: Row, timeline: Sequence[Row]) -> list[Step]:
     """Sent, delivered, opened, reconnected, verified; empty if nobody at the customer was mailed.
 
-    What was told together with another incident counts by the mail that told it. A relapse takes a reconnection back.
+    The last is `reported` where only others say that it works: it is called verified only if we looked. What was told
+    together with another incident counts by the mail that told it. A relapse takes a reconnection back.
     """
     mails = [d for d in deliveries if d["template"] in {CUSTOMER, REMINDER} and _status(d) in _TRIED]
     if not mails:
         return []
     delivered = _first(_sent_at(d) for d in mails if _status(d) == "sent")
     bounced = all(_status(d) == "failed" for d in mails)
-    verified = incident["closed_at"] if incident["resolution"] in {"verified", "reported"} else None
+    reconnected, evidence = _reconnected(timeline)
+    confirmed = incident["closed_at"] if incident["resolution"] in {"verified", "reported"} else None
     steps = {
         "sent": _first(_sent_at(d) or d["created_at"] for d in mails),
         "delivered": delivered,
         "opened": _first(d["opened_at"] for d in mails),
-        "reconnected": _reconnected(timeline),
-        "verified": verified,
+        "reconnected": reconnected,
+        evidence: confirmed,
     }
     rest = "skipped" if incident["closed_at"] else "waiting"
     return [
@@ -62,11 +64,12 @@ def _first(times: Any) -> datetime | None:
     return min((at for at in times if at is not None), default=None)
 
 
-def _reconnected(timeline: Sequence[Row]) -> datetime | None:
-    at = None
+def _reconnected(timeline: Sequence[Row]) -> tuple[datetime | None, str]:
+    """When the recovery that still holds began, and by which evidence."""
+    at, evidence = None, "verified"
     for row in timeline:
         if row["kind"] == "recovering":
-            at = row["at"]
+            at, evidence = row["at"], row["details"].get("evidence", "verified")
         elif row["kind"] == "relapsed":
-            at = None
-    return at
+            at, evidence = None, "verified"
+    return at, evidence

@@ -228,9 +228,10 @@ class DeliveryAnswer(Answer):
 
 
 class FunnelStep(Answer):
-    """`failed`: it bounced; `skipped`: it is over without it."""
+    """`failed`: it bounced; `skipped`: it is over without it. The last step is `verified`, or `reported` where only
+    others say that it works."""
 
-    step: str = Field(examples=["sent", "delivered", "opened", "reconnected", "verified"])
+    step: str = Field(examples=["sent", "delivered", "opened", "reconnected", "verified", "reported"])
     state: str = Field(examples=["done", "waiting", "failed", "skipped"])
     at: Time | None
 

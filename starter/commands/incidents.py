@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
+from rich.text import Text
 
 from activities.db.actions import MOST_SNOOZED, ActionRefusedError, Actor
 from activities.db.incidents import UnknownIncidentError
 from activities.db.reading import Wanted
 from activities.settings import Settings
+from activities.views import Person
 from starter.api.incidents import incident_in_full
 from starter.api.models import IncidentAnswer, IncidentInFull
 from starter.api.resources import Resources
 from starter.api.serving import opened
-from starter.commands.output import CommandError, console, plain, print_json, print_rows
+from starter.commands.output import CommandError, console, plain, print_facts, print_json, print_rows
+from starter.site.words import Words
 from workflows.contracts import Resolution
 from workflows.domain.durations import parse_duration
+from workflows.domain.response import next_due
 
 incidents = App(name="incidents", help="What is open, and what a person decides about it.")
 
@@ -127,19 +131,40 @@ async def _ring_and_show(use: Resources, incident: UUID, *, json: bool) -> None:
 
 
 async def _show(use: Resources, incident: UUID, *, json: bool) -> None:
-    whole = IncidentInFull.model_validate(await incident_in_full(use, incident, None)).model_dump()
+    whole = await incident_in_full(use, incident, None)
     if json:
-        print_json(whole)
+        print_json(IncidentInFull.model_validate(whole).model_dump())
         return
-    for name in ("id", "status", "severity", "resolution", "category", "who_fixes", "occurrences", "opened_at"):
-        console.print(f"[bold]{name.replace('_', ' '):12}[/bold] {plain(whole[name])}")
-    due = whole["next_action"]
-    console.print(f"[bold]{'next':12}[/bold] {due['kind'].replace('_', ' ')} at {plain(due['at'])} UTC" if due else "")
-    console.print("\n[bold]Messages[/bold]")
-    print_rows(whole["deliveries"], "channel", "template", "recipient", "status", "attempts", "error")
-    console.print("\n[bold]Timeline[/bold]")
-    print_rows(({**line, "details": _details(line)} for line in whole["timeline"]), "at", "kind", "actor", "details")
+    view, situation = await use.views.load(incident), await use.incidents.situation(incident)
+    facts = use.renderer.facts(view, now=datetime.now(UTC), reader=Person())
+    due = None if situation.is_over else next_due(situation, datetime.now(UTC))
+    words = Words(await use.reader.names_of(view.customer_id), _told)
+    console.print(Text(f"{facts['integration']} at {facts['customer']}: {facts['status']}", style="bold"))
+    print_facts(_shown(facts) | {"next": due and f"{due.what}, {_told(due.at)}", "id": incident})
+    console.print(Text("\nWho was told (times are UTC)", style="bold"))
+    for step in words.funnel(whole["deliveries"], whole, whole["timeline"]):
+        console.print(Text(f" {step['label']}: {step['at'] or step['state']}"))
+    print_rows(words.deliveries(whole["deliveries"]), "at", "what", "recipient", "channel", "status", "note")
+    console.print(Text("\nWhat happened", style="bold"))
+    print_rows(words.timeline(whole["timeline"]), "at", "text", "actor")
 
 
-def _details(line: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in line["details"].items() if value not in (None, [], ""))
+def _shown(facts: Mapping[str, object]) -> dict[str, object]:
+    """What the status page says of an incident, in its order."""
+    by = f" by {facts['closed_by']}" if facts["closed_by"] else ""
+    return {
+        "since": f"{facts['since_and_ago']}, {'was down' if facts['is_over'] else 'down'} for {facts['down_for']}",
+        "closed": f"{facts['closed']}{by}" if facts["closed"] else None,
+        "severity": facts["severity"],
+        "error": facts["reason"],
+        "error code": facts["error_code"],
+        "meaning": facts["explanation"],
+        "failures": facts["occurrences"],
+        "acknowledged": facts["acknowledged"] and f"{facts['acknowledged']} by {facts['acknowledged_by']}",
+        "CSM": facts["csm"] or "none assigned",
+        "contact": facts["technical_contact"] or "none on file",
+    }
+
+
+def _told(at: datetime | None) -> str | None:
+    return plain(at) if at else None

@@ -10,6 +10,7 @@ from typing import Any
 import pydantic_core
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 console = Console(width=None if sys.stdout.isatty() else 200)
 
@@ -29,8 +30,17 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *columns: str) -> None:
     for column in columns:
         table.add_column(column.replace("_", " "), no_wrap=column in {"id", "at", "kind"}, overflow="fold")
     for row in rows:
-        table.add_row(*(plain(row.get(column)) for column in columns))
+        table.add_row(*(Text(plain(row.get(column))) for column in columns))
     console.print(table if table.row_count else "Nothing to show.")
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """A name and a value a line; what is not known is left out."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 1))
+    for name, value in facts.items():
+        if value not in (None, ""):
+            table.add_row(Text(name, style="bold"), Text(plain(value)))
+    console.print(table)
 
 
 def plain(value: object) -> str:

@@ -120,7 +120,16 @@ async def reseal_secrets(*, json: bool = False) -> None:
 
 @customers.command(name="import")
 async def import_customers(file: Path, *, json: bool = False) -> None:
-    """Store the customers of FILE (CSV, JSON or JSON lines): all of them, or none if one is wrong."""
+    """Store the customers of FILE, unless one of them is wrong: then none.
+
+    CSV, with these columns (an empty cell is an absent field): external_id, name, arr, health_score, csm.name,
+    csm.email, csm.slack_user_id, csm.timezone, csm.manager.name, csm.manager.email, csm.manager.slack_user_id,
+    csm.manager.timezone, technical_contacts.0.name, technical_contacts.0.email, technical_contacts.0.role,
+    technical_contacts.0.timezone, technical_contacts.0.locale, technical_contacts.1.name, and so on. Needed are
+    external_id and name.
+
+    JSON (an array) or JSON lines: the body of PUT /v1/customers/{external_id}, with external_id beside it.
+    """
     settings = Settings.load("database_url")
     try:
         records = read_customers(file)
@@ -133,7 +142,15 @@ async def import_customers(file: Path, *, json: bool = False) -> None:
 
 @integrations.command(name="import")
 async def import_integrations(file: Path, *, json: bool = False) -> None:
-    """Store the integrations of FILE (CSV, JSON or JSON lines): all of them, or none if one is wrong."""
+    """Store the integrations of FILE, unless one of them is wrong: then none.
+
+    CSV, with these columns (an empty cell is an absent field): customer_external_id, integration_type, integration_id,
+    display_name, is_critical, self_serve, reconnect_url, monitor (JSON, such as {"kind": "heartbeat", "every": "1h"}).
+    Needed are the first three.
+
+    JSON (an array) or JSON lines: the body of PUT /v1/customers/{customer_external_id}/integrations/{integration_type}/
+    {integration_id}, with these three names beside it.
+    """
     settings = Settings.load("database_url")
     try:
         records = read_integrations(file)
@@ -157,7 +174,10 @@ async def import_integrations(file: Path, *, json: bool = False) -> None:
                 stored = await store.put(owners[external_id], type_, integration_id, record.body)
             except IntegrationRefusedError as error:
                 place = f"{external_id}, {type_}, {integration_id}"
-                raise CommandError(f"{file}: {place}: {error.field}: {error.message}; stopped here") from None
+                raise CommandError(
+                    f"{file}: {place}: {error.field}: {error.message}. "
+                    f"{len(created)} before it were stored; the whole file can be imported again"
+                ) from None
             created.append(stored.created)
             bells |= stored.bells
         if bells:

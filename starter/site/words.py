@@ -74,16 +74,16 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "escalation_skipped": "Nobody to escalate to",
         "reminder_due": "Reminder {reminder}",
         "recovery_hinted": "It may work again: {hint}",
-        "check_failed": "Checked: still broken",
-        "check_inconclusive": "Checked: could not tell",
-        "recovering": "Works again; it has to hold",
+        "check_failed": "Checked: still broken{seen}",
+        "check_inconclusive": "Checked: could not tell{seen}",
+        "recovering": "{recovered}; it has to hold",
         "relapsed": "Failed again while it had to hold",
         "customer_reported": "The customer noticed by themselves",
         "fix_instructions_requested": "Fix instructions asked for, to {person}",
         "tech_call_requested": "A call offered to {person}{times}",
         "page_fetched": "The reconnect page was fetched (perhaps by a mail scanner)",
         "fresh_link_requested": "A new link was asked for on the page of an old one",
-        "page_opened": "The customer pressed Reconnect",
+        "page_opened": "The reconnect button behind the mail to {person} was pressed",
         "closed": "Closed: {resolution}",
         "announced": "Everybody who knew was told that it is over",
     }
@@ -111,7 +111,7 @@ class Words:
         return [self._delivery(row) for row in rows if row["template"] != ledger.NOTE]
 
     def funnel(self, deliveries: Sequence[Row], incident: Row, timeline: Sequence[Row]) -> list[dict[str, object]]:
-        """FR-3.4: sent, delivered, opened, reconnected, verified; empty if the customer was not mailed."""
+        """FR-3.4: sent, delivered, opened, reconnected, verified or reported; empty if the customer was not mailed."""
         return [
             {"label": step.step.capitalize(), "at": self._told(step.at), "state": step.state}
             for step in funnel(deliveries, incident, timeline)
@@ -163,6 +163,9 @@ class Words:
         said["to"] = _ROLES.get(details.get("to"), "the next one")
         said["person"] = self._name(details.get("person"))
         said["times"] = "".join(f"; {self._told(datetime.fromisoformat(at))}" for at in details.get("times", []))
+        said["seen"] = f" ({details['seen']})" if details.get("seen") else ""
+        reported = details.get("evidence") == "reported"
+        said["recovered"] = "Reported as working again" if reported else "Our check found it working again"
         said["resolution"] = _ENDINGS.get(details.get("resolution"), "by hand")
         try:
             return _SENTENCES[kind].format_map(said)

@@ -58,17 +58,32 @@ async def test_the_funnel_of_a_repair(apart: Api) -> None:
     after_sending = ["sent done", "delivered done", "opened waiting", "reconnected waiting", "verified waiting"]
     assert await _funnel(apart, incident) == after_sending
     await apart.pool.execute("update deliveries set opened_at = now() where incident_id = $1", incident)
-    line = "insert into incident_timeline (incident_id, kind, actor) values ($1, $2, 'relink')"
-    await apart.pool.execute(line, incident, "recovering")
+    line = """insert into incident_timeline (incident_id, kind, actor, details)
+      values ($1, $2, 'relink', jsonb_build_object('evidence', $3::text))"""
+    await apart.pool.execute(line, incident, "recovering", "verified")
     reached = ["sent done", "delivered done", "opened done", "reconnected done", "verified waiting"]
     assert await _funnel(apart, incident) == reached
-    await apart.pool.execute(line, incident, "relapsed")
+    await apart.pool.execute(line, incident, "relapsed", None)
     assert (await _funnel(apart, incident))[3] == "reconnected waiting"
-    await apart.pool.execute(line, incident, "recovering")
+    await apart.pool.execute(line, incident, "recovering", "verified")
     await apart.pool.execute(
         "update incidents set status = 'closed', resolution = 'verified', closed_at = now() where id = $1", incident
     )
     assert (await _funnel(apart, incident))[4] == "verified done"
+
+
+async def test_what_nobody_checked_is_not_called_verified(apart: Api) -> None:
+    """Without a monitor the last step is what it is: reported."""
+    incident = await apart.incident()
+    await _mail(apart, incident)
+    line = """insert into incident_timeline (incident_id, kind, actor, details)
+      values ($1, 'recovering', 'relink', '{"evidence": "reported"}')"""
+    await apart.pool.execute(line, incident)
+    assert (await _funnel(apart, incident))[3:] == ["reconnected done", "reported waiting"]
+    await apart.pool.execute(
+        "update incidents set status = 'closed', resolution = 'reported', closed_at = now() where id = $1", incident
+    )
+    assert (await _funnel(apart, incident))[3:] == ["reconnected done", "reported done"]
 
 
 async def test_what_is_over_without_a_repair_skips_the_rest(apart: Api) -> None:
