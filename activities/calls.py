@@ -37,6 +37,8 @@ class Proposal:
             return "give each time once"
         if not all(now < at <= now + _FARTHEST for at in self.times):
             return "give times in the future, at most a year ahead"
+        if not SHORTEST <= self.minutes <= LONGEST:
+            return f"a call takes {SHORTEST} to {LONGEST} minutes"
         return None
 
     def dump(self) -> dict[str, Any]:

@@ -46,8 +46,13 @@ def moment_with_zone(at: datetime, where: tzinfo) -> str:
 
 
 def slot(at: datetime, where: tzinfo) -> str:
-    """ "Friday, Jan 30, 2026 at 10:00 AM": a time to be kept; which zone it is in has to be said beside it."""
-    return f"{_DAYS[at.astimezone(where).weekday()]}, {moment(at, where)}"
+    """ "Friday, Jan 30, 2026 at 10:00 AM": a time to be kept; which zone it is in has to be said beside it.
+
+    In the hour that comes twice when clocks go back, with which of both is meant: "1:30 AM EST".
+    """
+    local = at.astimezone(where)
+    comes_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return f"{_DAYS[local.weekday()]}, {moment(at, where)}{f' {local:%Z}' if comes_twice else ''}"
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -32,6 +32,7 @@ from workflows.monitoring import MonitorIntegrations, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
 from workflows.reporting import SendDigests
 
+_AGAIN = 2.0  # seconds after a failure
 KEEP_EVERY = 20.0  # seconds; Temporal may have been wiped, and nothing else would notice
 _RETENTION = Duration(seconds=int(timedelta(days=7).total_seconds()))
 _log = structlog.get_logger()
@@ -104,15 +105,18 @@ class Keeper:
         self._known = done.search_attributes
 
     async def forever(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. One failure is no outage: Temporal closes connections when they get old, and what was under
+        way on one fails with it."""
+        failed = 0
         while True:
             try:
                 await asyncio.wait_for(self.once(), 10)
+                failed = 0
             except (RPCError, TimeoutError, RuntimeError) as error:
-                _log.warning("waiting for Temporal", error=str(error)[:200])
-                await asyncio.sleep(2)
-                continue
-            await asyncio.sleep(KEEP_EVERY)
+                failed += 1
+                if failed > 1:
+                    _log.warning("waiting for Temporal", error=str(error)[:200])
+            await asyncio.sleep(_AGAIN if failed else KEEP_EVERY)
 
 
 async def _ensure_namespace(client: Client) -> list[str]:

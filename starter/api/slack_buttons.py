@@ -225,13 +225,20 @@ def recipient(entered: Entered) -> Recipient:
 
 def proposal(entered: Entered, now: datetime) -> Proposal | None:
     """The times that a dialog proposes; None without any. Raises WrongEntryError."""
-    given = {block: datetime.fromtimestamp(int(at), UTC) for block in modals.TIMES if (at := entered.get(block))}
+    given = {block: _moment(block, at) for block in modals.TIMES if (at := entered.get(block))}
     if not given:
         return None
     for block, moment in given.items():
         if wrong := Proposal((moment,)).wrong(now):
             raise WrongEntryError(block, f"{wrong[:1].upper()}{wrong[1:]}.")
     return Proposal(tuple(dict.fromkeys(given.values())), int(entered.get(modals.MINUTES) or USUAL))
+
+
+def _moment(block: str, seconds: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):  # no number, or one far outside of the calendar
+        raise WrongEntryError(block, "This is no time. Pick one from the calendar.") from None
 
 
 def snooze_end(choice: str, timezone: str | None, now: datetime) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -83,6 +84,36 @@ async def test_the_dialog_proposes_times(dana: Slack) -> None:
     details = await _details(dana.api, incident, TECH_CALL)
     assert [datetime.fromisoformat(at) for at in details["times"]] == [TOMORROW, AFTER]
     assert details["minutes"] == 60
+
+
+@pytest.mark.parametrize(
+    "rubbish", [-1, 0.5, "soon", "", True, 10**12, 10**30, float("inf"), {"at": 1}, [1], "1e9", "٣", None]
+)
+async def test_rubbish_in_the_dialog_offers_nothing_by_it(dana: Slack, rubbish: Any) -> None:
+    """A picker of another version, or of nobody's: an error at its field, or no time at all; never a wrong one."""
+    incident = await dana.api.incident()
+    await dana.click("schedule_tech_call", incident)
+    bob = next(b for b in dana.opened()["blocks"] if b.get("block_id") == "contact")["element"]["options"][0]["value"]
+    entered = {"contact": chosen(bob), "time_1": {"type": "datetimepicker", "selected_date_time": rubbish}}
+    answer = await dana.submit(entered)
+    assert answer.status_code == 200
+    details = await _details(dana.api, incident, TECH_CALL)
+    if answer.text:
+        assert list(answer.json()["errors"]) == ["time_1"]
+        assert details is None
+    else:
+        assert "times" not in details
+
+
+@pytest.mark.parametrize("entered", [{"minutes": chosen("100000")}, {"contact": chosen(str(UUID(int=1)))}])
+async def test_what_the_dialog_did_not_offer_is_refused_kindly(dana: Slack, entered: dict[str, Any]) -> None:
+    """A length, or somebody, that is not (or no longer) in the menu."""
+    incident = await dana.api.incident()
+    await dana.click("schedule_tech_call", incident)
+    bob = next(b for b in dana.opened()["blocks"] if b.get("block_id") == "contact")["element"]["options"][0]["value"]
+    answer = await dana.submit({"contact": chosen(bob), "time_1": _at(TOMORROW)} | entered)
+    assert "Nothing was changed." in texts(answer.json()["view"])
+    assert await _details(dana.api, incident, TECH_CALL) is None
 
 
 def _at(at: datetime | None) -> dict[str, Any]:

@@ -42,7 +42,7 @@ async def test_a_dialog_that_is_sent_twice_mails_once(dana: Slack) -> None:
 
 
 async def test_a_contact_is_added_in_the_dialog(dana: Slack) -> None:
-    """The CSM's message of a customer without a contact offers it (issue 3)."""
+    """The CSM's message of a customer without a contact offers it."""
     incident = await dana.api.incident()
     await dana.api.customer(technical_contacts=[], csm={"name": "Dana", "slack_user_id": dana.user})
     await dana.click("add_technical_contact", incident)

@@ -123,3 +123,14 @@ def test_shorten(text: str, limit: int, said: str) -> None:
     """Cuts after a word where that costs little, and says so."""
     assert phrases.shorten(text, limit) == said
     assert len(said) <= limit
+
+
+def test_a_time_to_be_kept_is_never_two() -> None:
+    """When clocks go back an hour comes twice, and each says which one it is; the rest of the year nothing is added."""
+    new_york = phrases.zone("America/New_York")
+    night = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    assert phrases.slot(night, new_york) == "Sunday, Nov 1, 2026 at 1:30 AM EDT"
+    assert phrases.slot(night + timedelta(hours=1), new_york) == "Sunday, Nov 1, 2026 at 1:30 AM EST"
+    assert phrases.slot(night + timedelta(hours=2), new_york) == "Sunday, Nov 1, 2026 at 2:30 AM"
+    assert phrases.slot(datetime(2026, 3, 8, 7, tzinfo=UTC), new_york) == "Sunday, Mar 8, 2026 at 3:00 AM"
+    assert phrases.slot(night, UTC) == "Sunday, Nov 1, 2026 at 5:30 AM"
