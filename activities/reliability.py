@@ -18,7 +18,7 @@ from workflows.domain import success
 from workflows.domain.chronic import Fragile, fragile
 from workflows.domain.intervals import Span
 from workflows.domain.policy import Policy
-from workflows.domain.reliability import Figures, Times, Trend, added, before, figures, times, trend
+from workflows.domain.reliability import Figures, History, Times, Trend, added, before, figures, times, trend
 from workflows.domain.success import Measure, Name
 
 DAY = timedelta(days=1)
@@ -173,12 +173,7 @@ class Reliability:
         )
         baseline = self._policy().success.tickets_per_month_before if only is None else None
         histories = [subject.history for subject in subjects]
-        measures = (
-            success.detected(histories, time),
-            success.unnoticed(histories, time),
-            success.tickets(reported, time, baseline),
-            success.uptime(histories, time),
-        )
+        measures = await asyncio.to_thread(_measures, histories, reported, time, baseline)
         return SuccessReport(window=time, measures=measures)
 
     async def _reports(
@@ -196,6 +191,17 @@ class Reliability:
             IntegrationReport(subject=subject, window=time, fragile=fragile(subject.history, now, chronic))
             for subject in subjects
         ]
+
+
+def _measures(
+    histories: Sequence[History], reported: Sequence[UUID], time: Span, baseline: float | None
+) -> tuple[Measure, ...]:
+    return (
+        success.detected(histories, time),
+        success.unnoticed(histories, time),
+        success.tickets(reported, time, baseline),
+        success.uptime(histories, time),
+    )
 
 
 def _ending(window: timedelta, now: datetime) -> Span:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import lxml.html
 import pytest
 import pytest_asyncio
 
 from activities.db.pool import create_pool
 from starter.api import reliability
+from starter.commands.output import CommandError
+from starter.commands.report import report
 from starter.embedded.postgres import PostgresServer
+from starter.reporting import percent
 from tests.api.calling import Api, opened
 from tests.conftest import TEMPLATE
 from tests.reliability.year import DAY, LAST, Connection, Trouble, Truth, Year, knowing, settled, simulate, troubles
@@ -33,6 +40,7 @@ class Known:
     year: Year
     rows: Written
     api: Api
+    url: str
 
     async def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         response = await self.api.http.get(path, params=parameters)
@@ -46,12 +54,13 @@ async def known(postgres_server: PostgresServer) -> AsyncIterator[Known]:
     admin = await asyncpg.connect(postgres_server.url)
     await admin.execute(f"create database {name} template {TEMPLATE}")
     year = simulate()
-    async with create_pool(postgres_server.database(name)) as pool, opened(pool) as api:
+    url = postgres_server.database(name)
+    async with create_pool(url) as pool, opened(pool) as api:
         rows = await write(pool, year)
         api.resources.throttle.take = lambda *_: None  # type: ignore[method-assign]  # so many questions at once
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(reliability, "now", lambda: rows.until)
-            yield Known(year, rows, api)
+            yield Known(year, rows, api, url)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()
 
@@ -179,6 +188,93 @@ def decision(t: Trouble) -> int | None:
     """When it was repaired, or noticed before it got so far that it was down."""
     decided = first(t.worked_again if settled(t) else None, t.reported)
     return None if decided is None or t.down_from is None else max(decided, t.down_from)
+
+
+async def run(known: Known, capsys: pytest.CaptureFixture[str], **options: Any) -> str:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RELINK_DATABASE_URL", known.url)
+        await report(**options)
+    return capsys.readouterr().out
+
+
+async def test_the_command_tells_the_same_as_the_api(
+    known: Known, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """JSON and CSV of a customer, figure for figure; JSON of the fleet, of which the truth is known too."""
+    for name in known.year.customers[:5]:
+        told = json.loads(await run(known, capsys, customer=name, json=True, csv=tmp_path / "one.csv"))
+        assert told == await known.get(f"/v1/customers/{name}/reliability")
+        downloaded = await known.api.http.get(f"/v1/customers/{name}/reliability", params={"format": "csv"})
+        assert (tmp_path / "one.csv").read_bytes() == downloaded.content
+    fleet = json.loads(await run(known, capsys, window="90d", json=True))
+    alone = [known.year.truth([c], LAST - 90 * DAY) for c in known.year.connections]
+    assert fleet["observed_minutes"] == sum(t.seen for t in alone)
+    assert fleet["minutes_down"] == sum(t.down for t in alone)
+    assert fleet["incidents"] == sum(t.incidents for t in alone)
+    assert fleet["mttr_minutes"] == mean([length for t in alone for length in t.repairing])
+    assert len(fleet["customers"]) == len([n for n in known.year.customers if known_lately(known.year, n)])
+    assert fleet["measures"] == (await known.get("/v1/metrics/success", window="90d"))["measures"]
+
+
+def known_lately(year: Year, name: str) -> bool:
+    return any(existed(c, LAST - 180 * DAY) for c in year.of(name))
+
+
+async def test_the_report_to_attach_stands_alone_and_is_true(
+    known: Known, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One file that loads nothing and runs nothing, with the figures of the API in words; on paper too."""
+    name = max(known.year.customers, key=lambda n: sum(is_chronic(known.year, c) for c in known.year.of(n)))
+    answer = await known.get(f"/v1/customers/{name}/reliability")
+    for options in ({"customer": name}, {}):
+        file = tmp_path / "report.html"
+        assert str(file) in await run(known, capsys, html=file, **options)
+        page = lxml.html.document_fromstring(file.read_text())
+        assert not page.xpath("//script | //link | //img | //iframe | //@src | //@*[starts-with(name(), 'on')]/..")
+        assert len(page.xpath("//h1")) == 1
+        assert "@media print" in page.findtext(".//style", "")
+        assert "prefers-color-scheme: dark" in page.findtext(".//style", "")
+    await run(known, capsys, html=file, customer=name)
+    page = lxml.html.document_fromstring(file.read_text())
+    assert answer["customer"]["name"] in page.findtext(".//h1", "")
+    shown = [row.findtext("td").strip() for row in page.xpath("//table[1]/tbody/tr")]
+    assert shown == [percent(one["uptime"]) for one in answer["integrations"]]
+    chronic = [text.strip() for text in page.xpath("//div[@class='chronic']/p/text()")]
+    assert chronic == [
+        one[k] for one in answer["integrations"] if one["chronic"] for k in ("chronic_reason", "suggestion")
+    ]
+    assert len(page.xpath("(//svg)[1]//title")) == 90
+
+
+async def test_the_report_on_the_terminal(known: Known, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is fragile and what should change; without a customer, the four measures and the least reliable."""
+    name = max(known.year.customers, key=lambda n: sum(is_chronic(known.year, c) for c in known.year.of(n)))
+    answer = await known.get(f"/v1/customers/{name}/reliability")
+    out = await run(known, capsys, customer=name)
+    assert answer["customer"]["name"] in out
+    for one in answer["integrations"]:
+        assert one["integration"]["display_name"] in out
+        assert percent(one["uptime"]) in out
+    assert "Chronic: " in out
+    fleet = await run(known, capsys)
+    assert "Resolved before the customer noticed" in fleet
+    assert "the least reliable first" in fleet
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"customer": "nobody"}, "--customer: there is no customer 'nobody'"),
+        ({"window": "soon"}, "--window: expected a duration"),
+        ({"window": "0d"}, "--window: must be longer than nothing"),
+        ({"html": Path("/nowhere/at/all.html")}, "/nowhere/at/all.html: can't be written"),
+    ],
+)
+async def test_the_command_says_what_is_wrong(
+    known: Known, capsys: pytest.CaptureFixture[str], options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(CommandError, match=re.escape(complaint)):
+        await run(known, capsys, **options)
 
 
 async def test_the_year_has_everything_in_it(known: Known) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from workflows.domain.durations import format_duration
@@ -125,24 +125,34 @@ def fragile(history: History, until: datetime, policy: Chronic) -> Fragile | Non
     allowed = policy.window * (1 - policy.uptime)
     span = words_for(policy.window)
     if len(begun) >= policy.incidents:
-        reason = f"{_counted(len(begun))} in {span}, down for {rough(down)}."
-    elif down > allowed:
-        reason = f"Down for {rough(down)} in {span}: {policy.uptime:.4g} of uptime allows {rough(allowed)}."
-    else:
-        return None
-    blamed = begun or [i for i in history.disconnections if i.began_at < until]
-    return Fragile(reason, _suggest(blamed))
+        reason = f"{len(begun)} disconnection{'' if len(begun) == 1 else 's'} in {span}, down for {rough(down)}."
+        return Fragile(reason, _suggest_by_number(begun))
+    if down > allowed:
+        reason = f"Down for {rough(down)} in {span}; {policy.uptime * 100:.4g} % uptime allows {rough(allowed)}."
+        return Fragile(reason, _suggest_by_time(history, window))
+    return None
 
 
-def _suggest(incidents: Sequence[Incident]) -> str:
+def _suggest_by_number(incidents: Sequence[Incident]) -> str:
     """What would end most of them; of equally many, the newest kind."""
     families = [_family(incident) for incident in incidents]
     family, count = max(Counter(reversed(families)).items(), key=lambda item: item[1])
-    if count == len(families):
-        of = {1: "The reason was", 2: "Both times the reason was"}.get(count, f"All {count} times the reason was")
+    if count < len(families):
+        times_of = f"{count} of {len(families)} times the reason was"
     else:
-        of = f"{count} of {len(families)} times the reason was"
-    return f"{of} {family.what}. {family.change}"
+        times_of = {1: "The reason was", 2: "Both times the reason was"}.get(count, f"All {count} times the reason was")
+    return f"{times_of} {family.what}. {family.change}"
+
+
+def _suggest_by_time(history: History, window: Span) -> str:
+    """What would end most of the downtime."""
+    down: dict[_Family, timedelta] = {}
+    for incident in history.disconnections:
+        alone = times([replace(history, incidents=(incident,))], window).down
+        down[_family(incident)] = down.get(_family(incident), timedelta(0)) + total(alone)
+    family, longest = max(down.items(), key=lambda item: item[1])
+    all_of_it = longest == sum(down.values(), timedelta(0))
+    return f"{'The' if all_of_it else f'For {rough(longest)} of that the'} reason was {family.what}. {family.change}"
 
 
 def _family(incident: Incident) -> _Family:
@@ -157,10 +167,6 @@ def _family(incident: Incident) -> _Family:
         return _PROVIDER
     family = _FAMILIES.get(incident.category, _UNKNOWN)
     return _PERSONAL if family is _LOGIN and incident.who_fixes == WhoFixes.CUSTOMER_USER else family
-
-
-def _counted(incidents: int) -> str:
-    return f"{incidents} disconnection{'' if incidents == 1 else 's'}"
 
 
 def words_for(duration: timedelta) -> str:
