@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from activities.db.actions import ActionRefusedError
 from activities.db.customers import UnknownCustomerError
@@ -190,10 +191,22 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": described[status], "content": PROBLEM_CONTENT} for status in statuses}
 
 
-async def _answer(_: Request, error: Exception) -> JSONResponse:
+async def _answer(request: Request, error: Exception) -> JSONResponse:
     problem = problem_for(error)
     assert problem is not None  # registered below only for what has one
+    if problem.status_code == 405:
+        problem.headers = {"Allow": ", ".join(_methods_of(request))}
     return respond(problem)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Every method that this address takes: the framework names those of the first route that has its path."""
+
+    def is_taken(method: str) -> bool:
+        asked = {**request.scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in ("GET", "PUT", "POST", "DELETE") if is_taken(method)]
 
 
 def handle_errors(app: FastAPI) -> None:

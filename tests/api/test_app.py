@@ -44,6 +44,9 @@ async def test_errors_of_the_framework_are_problems_too(shared: Api) -> None:
     wrong = await shared.http.delete("/v1/events")
     check_problem(wrong, 405)
     assert wrong.headers["allow"] == "POST"
+    several = await shared.http.post("/v1/customers/techcorp")
+    check_problem(several, 405)
+    assert several.headers["allow"] == "GET, PUT"
     check_problem(await shared.http.request("BREW", "/healthz"), 405)
 
 
