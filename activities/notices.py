@@ -34,6 +34,7 @@ from activities.slack import NotNowError, SlackSender
 from activities.views import IncidentView, Person
 from workflows.contracts import EscalateInput, IncidentAt, NoticeResult, RemindInput, Told
 from workflows.domain.diagnosis import WhoFixes
+from workflows.domain.mailing import why_not_mail
 from workflows.domain.policy import Policy, Role, Severity
 
 _SQL = queries("incidents")
@@ -69,7 +70,8 @@ class Notices:
     async def notify_technical_contact(self, at: IncidentAt) -> NoticeResult:
         """The mail of PRD-101 section 5.2, to the customer's first technical contact, if they can do something."""
         view, _ = await self._load(at.incident_id)
-        intent = _why_not_mail(view) or _mail_intent(at.incident_id, view.contacts, CUSTOMER)
+        rule = why_not_mail(degraded=view.kind == "degraded", who_fixes=view.who_fixes, auto_send=view.auto_send)
+        intent = rule or _mail_intent(at.incident_id, view.contacts, CUSTOMER)
         return await self._commit_and_deliver(at, Role.TECHNICAL_CONTACT, intent)
 
     @activity.defn
@@ -193,16 +195,3 @@ async def _intend_or_hold(connection: Connection, incident: UUID, role: Role, in
         await intend(connection, intent)
     elif not await connection.fetchval(_SQL["was_held"], incident, role, intent):
         await add_to_timeline(connection, incident, "notice_held", role=role, rule=intent)
-
-
-def _why_not_mail(view: IncidentView) -> str | None:
-    """The rule that keeps a customer from being mailed; None if they are to be."""
-    if view.kind == "degraded":
-        return "degraded: the customer is not asked to act"
-    if view.who_fixes == WhoFixes.OUR_ENGINEERING:
-        return "the fault is ours: the customer is not asked to act"
-    if view.who_fixes in {WhoFixes.PROVIDER, WhoFixes.NOBODY}:
-        return "there is nothing that the customer could do"
-    if not view.auto_send:
-        return "customer.auto_send is off: the CSM decides"
-    return None

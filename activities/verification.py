@@ -13,6 +13,7 @@ from activities.db.incidents import IncidentStore, can_be_checked
 from activities.errors import look_again
 from activities.probes.check import Prober, Seen
 from workflows.contracts import Check, CheckResult, IncidentAt, ResolveInput, Status
+from workflows.domain.status import is_evidence
 
 _FIRST_LOOKS = 3  # when the first look can't tell, so many looks, then what was reported stands
 _LOOK_AGAIN = timedelta(seconds=10)
@@ -75,9 +76,7 @@ class Verification:
 
 def _evidence(row: asyncpg.Record) -> Seen:
     """Without a monitor: a success later than the last failure, or a named person's word."""
-    failed = row["last_failure_at"]
-    later = row["last_success_at"] and (not failed or row["last_success_at"] > failed)
-    vouched = row["hint_kind"] == "person" and row["hinted_at"] and (not failed or row["hinted_at"] > failed)
-    if later or vouched:
+    vouched_at = row["hinted_at"] if row["hint_kind"] == "person" else None
+    if is_evidence(row["last_failure_at"], succeeded_at=row["last_success_at"], vouched_at=vouched_at):
         return Seen(Check.REPORTED_WORKING, f"reported by {row['hint_kind']}")
     return Seen(Check.BROKEN, "no success since the last failure")

@@ -16,7 +16,7 @@ from activities.policy import PolicyError
 from activities.rendering_templates import TemplatesError
 from activities.secrets import SecretsError
 from activities.settings import SettingsError
-from starter.commands import incidents, records, report, service, staff, tools
+from starter.commands import incidents, policy, records, report, service, staff, tools
 from starter.commands.output import CommandError, complain
 
 EXPECTED = (SettingsError, PolicyError, SecretsError, TemplatesError, MigrationError, CommandError)
@@ -27,7 +27,7 @@ app = App(
     help="Notices a disconnected customer integration within minutes and runs the whole response.",
     version="0.1.0",
 )
-for commands in (service, records, incidents, report, staff, tools):
+for commands in (service, records, incidents, policy, report, staff, tools):
     commands.register(app)
 
 

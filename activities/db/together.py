@@ -23,13 +23,12 @@ from activities.db.pool import Connection
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from workflows.contracts import Bell, Told
-from workflows.domain.policy import Policy
+from workflows.domain.mailing import IN_COMPANY, WRITTEN_TO, in_company_until, written_to_until
+from workflows.domain.policy import CustomerRules, Policy
 
 _SQL = queries("together")
 
 ASKED = "asked"  # in the details of a mail that a person asked for
-WRITTEN_TO = "customer.min_between_mails: this contact was written to a moment ago"
-IN_COMPANY = "customer.group_within: more of this customer's integrations failed at the same moment"
 BY_HAND = "a person sent it meanwhile"
 LEFT_OUT = "the mail that was to tell of it did not go out"
 _OVER = {"closed", "cancelled"}
@@ -122,11 +121,12 @@ async def _has_to_wait(connection: Connection, row: asyncpg.Record, now: datetim
     known = await connection.fetchrow(_SQL["rules"], incident, row["person_id"], key, now)
     assert known is not None  # the incident of a delivery
     rules, at, rule = Policy.stored(known["policy"]).customer, known["at"], WRITTEN_TO
-    until = known["last_mail"] + rules.min_between_mails if known["last_mail"] else at
-    if until <= at:
-        until, rule = row["created_at"] + rules.group_within, IN_COMPANY
-        if until <= at or not await _has_company(connection, row, known["customer_id"], at, until):
-            return False
+    until = written_to_until(rules, known["last_mail"], at)
+    if until is None:
+        rule, coming = IN_COMPANY, await _on_their_way(connection, known["customer_id"], incident)
+        until = in_company_until(rules, row["created_at"], at, coming)
+    if until is None:
+        return False
     await connection.execute(_SQL["hold"], key, until, rule)
     if not await connection.fetchval(queries("incidents")["was_held"], incident, row["role"], rule):
         about = {"template": CUSTOMER, "role": row["role"], "person": row["person_id"]}
@@ -136,16 +136,11 @@ async def _has_to_wait(connection: Connection, row: asyncpg.Record, now: datetim
     return True
 
 
-async def _has_company(
-    connection: Connection, row: asyncpg.Record, customer: UUID, at: datetime, until: datetime
-) -> bool:
-    """Whether another incident of this customer will come to its first mail in this time."""
-    for other in await connection.fetch(_SQL["on_their_way"], customer, row["incident_id"]):
-        policy = Policy.stored(other["policy"])
-        due = other["detected_at"] + policy.notify.hold
-        if policy.customer.auto_send and at - policy.customer.group_within <= due <= until:
-            return True
-    return False
+async def _on_their_way(connection: Connection, customer: UUID, incident: UUID) -> list[tuple[datetime, CustomerRules]]:
+    """The other incidents of this customer that will come to their first mail: when, and by which rules."""
+    rows = await connection.fetch(_SQL["on_their_way"], customer, incident)
+    policies = [(row["detected_at"], Policy.stored(row["policy"])) for row in rows]
+    return [(detected_at + policy.notify.hold, policy.customer) for detected_at, policy in policies]
 
 
 async def _take_along(connection: Connection, row: asyncpg.Record, waiting: Sequence[asyncpg.Record]) -> None:

@@ -135,3 +135,9 @@ def _reading(health: Health, confirm_failures: int) -> Health:
 def _is_confirmed(failures: tuple[Failed, ...], confirm_failures: int) -> bool:
     weights = [failed.weight for failed in failures]
     return Weight.TERMINAL in weights or weights.count(Weight.RETRYABLE) >= confirm_failures
+
+
+def is_evidence(failed_at: datetime | None, *, succeeded_at: datetime | None, vouched_at: datetime | None) -> bool:
+    """Whether a connection that can't be looked at works again, by what was reported: a success later than the last
+    failure, or a named person's word (contract: Recovery)."""
+    return any(at is not None and (failed_at is None or at > failed_at) for at in (succeeded_at, vouched_at))
