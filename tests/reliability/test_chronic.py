@@ -48,6 +48,18 @@ def test_three_expiries_of_one_persons_login_want_a_service_account() -> None:
     assert "service account" in found.suggestion
 
 
+def test_where_the_reasons_differ_the_last_one_is_told() -> None:
+    """One of three would sound like a pattern."""
+    found = judged(
+        incident(1), incident(8, category="policy_blocked", who="customer_admin"), incident(15, category="x")
+    )
+    assert found is not None
+    assert found.suggestion.startswith("The reasons differ; the last was one person's login")
+    found = judged(incident(1, category="x"), incident(8), incident(15))
+    assert found is not None
+    assert found.suggestion.startswith("2 of 3 times the reason was one person's login")
+
+
 @pytest.mark.parametrize(
     ("ago", "is_fragile"), [((1, 2), False), ((1, 2, 30.001), False), ((1, 2, 30), True), ((1, 2, 29), True)]
 )

@@ -137,11 +137,13 @@ def _suggest_by_number(incidents: Sequence[Incident]) -> str:
     """What would end most of them; of equally many, the newest kind."""
     families = [_family(incident) for incident in incidents]
     family, count = max(Counter(reversed(families)).items(), key=lambda item: item[1])
-    if count < len(families):
-        times_of = f"{count} of {len(families)} times the reason was"
-    else:
-        times_of = {1: "The reason was", 2: "Both times the reason was"}.get(count, f"All {count} times the reason was")
-    return f"{times_of} {family.what}. {family.change}"
+    return f"{_how_often(count, len(families))} was {family.what}. {family.change}"
+
+
+def _how_often(count: int, of: int) -> str:
+    if count == of:
+        return {1: "The reason", 2: "Both times the reason"}.get(count, f"All {count} times the reason")
+    return "The reasons differ; the last" if count == 1 else f"{count} of {of} times the reason"
 
 
 def _suggest_by_time(history: History, window: Span) -> str:
