@@ -24,7 +24,8 @@ from workflows.domain.status import HealthStatus
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
 WINDOW = Span(NOW - 90 * DAY, NOW)
-NAMES = ("Salesforce CRM Sync", "Datensicherungsschnittstellenverwaltung" * 3, "<b>=1+1</b> نظام الفوترة")
+HOSTILE = '<img src="https://evil.example/" onerror="alert(1)"> {{ 7*7 }}'
+NAMES = ("Salesforce CRM Sync", "Datensicherungsschnittstellenverwaltung" * 3, HOSTILE, "نظام الفوترة")
 
 
 def incident(number: int, days_ago: float, hours: float | None, category: str, who: str) -> Incident:
@@ -98,4 +99,4 @@ async def test_the_report_stands_alone(about: str, tab: Tab, picture: Picture) -
     assert tab.complaints == []
     assert tab.requests == []
     if about != "nothing":
-        assert "<b>=1+1</b>" in await tab.page.locator("main").inner_text()
+        assert HOSTILE in await tab.page.locator("main").inner_text()
