@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test lint bench soak lock clean
+.PHONY: demo run test lint bench soak audit lock clean
 
 demo: .venv/ready
 	@$(BIN)/python -m starter demo
@@ -35,10 +35,20 @@ soak: .venv/ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Renews both locks; needs uv. No index address is written into them.
+# Known vulnerabilities in what is locked. Fails if there are any; if nobody can be asked, it says so (exit code 75).
+audit: .venv/audit/ready
+	@.ci/audit
+
+.venv/audit/ready: requirements-audit.lock
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-audit.lock
+	@touch $@
+
+# Renews the locks; needs uv. No index address is written into them.
 lock:
 	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements.lock
 	uv pip compile pyproject.toml --extra local --extra dev -c requirements.lock --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements-dev.lock
+	echo 'pip-audit>=2.10' | uv pip compile - --universal --generate-hashes --no-emit-index-url --no-header -q -o requirements-audit.lock
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -59,6 +59,8 @@ MAY_NAME_PEOPLE = {
     ("tasks", "title"),
     ("tasks", "assignee"),
     ("incidents", "acknowledged_by"),  # as they called themselves
+    ("incidents", "closed_by"),
+    ("incidents", "resolution_note"),  # what they wrote
 }
 
 
@@ -213,6 +215,11 @@ async def _act(made: Installation, incident: str, links: list[str]) -> None:
         answer = await made.http.post(f"/v1/incidents/{incident}/{action}", json=by | more)
         assert answer.status_code == 202, answer.text
     await _bounce(made, incident)
+    found = "select i.id from incidents i join integration_health h on h.id = i.integration_health_id"
+    other = await made.see.row("the other incident", f"{found} where h.integration_id = 'grant'")
+    told = {"reason": "false_alarm", "note": f"Bob {PERSON} said so"}
+    answer = await made.http.post(f"/v1/incidents/{other['id']}/resolve", json=by | told)
+    assert answer.status_code == 202, answer.text
 
 
 async def _bounce(made: Installation, incident: str) -> None:
