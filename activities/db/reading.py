@@ -65,6 +65,10 @@ class Reader:
         """Every message that was meant to be sent, oldest first."""
         return await self._fetch("deliveries", incident)
 
+    async def adjustments(self, incident: UUID) -> list[Row]:
+        """What the incident did to its customer's health score, oldest first."""
+        return await self._fetch("adjustments", incident)
+
     async def incidents_of(self, integration: UUID) -> list[Row]:
         """The integration's newest 50 incidents, newest first."""
         return await self._fetch("incidents_of_integration", integration)

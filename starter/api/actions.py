@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -13,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from activities.calls import LONGEST, MOST_TIMES, SHORTEST, USUAL, Proposal
 from activities.customers import ContactWrite, Line
-from activities.db.actions import MOST_SNOOZED, Actor, Recipient
+from activities.db.actions import MOST_SNOOZED, Actions, Actor, Recipient
 from activities.db.keys import ApiKey
 from activities.events import Moment
 from starter.api.auth import OperateKey
@@ -37,9 +40,14 @@ class ActionWrite(BaseModel):
 
     by: Line = Field(examples=["dana@acme.example"])
 
-    def actor(self, key: ApiKey) -> Actor:
-        """Who acts, seeing what their key may see."""
-        return Actor(self.by, only=key.customer_id)
+    @abstractmethod
+    async def do(self, actions: Actions, incident: UUID, by: Actor) -> bool:
+        """Does it; whether that changed anything. Raises UnknownIncidentError, ActionRefusedError."""
+
+
+class AcknowledgeWrite(ActionWrite):
+    async def do(self, actions: Actions, incident: UUID, by: Actor) -> bool:
+        return await actions.acknowledge(incident, by)
 
 
 class SnoozeWrite(ActionWrite):
@@ -54,10 +62,10 @@ class SnoozeWrite(ActionWrite):
             raise PydanticCustomError("field", "give exactly one of until and for", {"field": "until"})
         return self
 
-    def end(self, now: datetime) -> datetime:
-        """When it ends, if it begins now."""
+    async def do(self, actions: Actions, incident: UUID, by: Actor) -> bool:
         assert self.until or self.for_ is not None  # one of both was given
-        return self.until or now + (self.for_ or timedelta())
+        until = self.until or datetime.now(UTC) + (self.for_ or timedelta())
+        return await actions.snooze(incident, by, until)
 
 
 class Reason(StrEnum):
@@ -71,6 +79,11 @@ class ResolveWrite(ActionWrite):
 
     reason: Reason
     note: Annotated[str, StringConstraints(max_length=2000), AfterValidator(storable)] | None = None
+
+    async def do(self, actions: Actions, incident: UUID, by: Actor) -> bool:
+        if self.reason is Reason.FIXED:
+            return await actions.report_fixed(incident, by)
+        return await actions.close(incident, by, Resolution(self.reason), self.note)
 
 
 class MailWrite(ActionWrite):
@@ -89,6 +102,9 @@ class MailWrite(ActionWrite):
     def to(self) -> Recipient:
         return self.contact_id or self.contact
 
+    async def do(self, actions: Actions, incident: UUID, by: Actor) -> bool:
+        return await actions.send_fix_instructions(incident, by, self.to)
+
 
 class CallWrite(MailWrite):
     """The times to choose from: one becomes an invitation, several a list; none: the mail asks for times that suit."""
@@ -98,12 +114,32 @@ class CallWrite(MailWrite):
     )
     minutes: Annotated[int, Field(ge=SHORTEST, le=LONGEST, description="How long the call takes.")] = USUAL
 
-    @property
-    def proposal(self) -> Proposal | None:
-        return None if self.times is None else Proposal(self.times, self.minutes)
+    async def do(self, actions: Actions, incident: UUID, by: Actor) -> bool:
+        proposal = None if self.times is None else Proposal(self.times, self.minutes)
+        return await actions.schedule_tech_call(incident, by, self.to, proposal)
 
 
-ACTION_BODIES: list[type[BaseModel]] = [ActionWrite, SnoozeWrite, ResolveWrite, MailWrite, CallWrite]
+ACTIONS: Mapping[str, type[ActionWrite]] = MappingProxyType(
+    {
+        "acknowledge": AcknowledgeWrite,
+        "snooze": SnoozeWrite,
+        "resolve": ResolveWrite,
+        "send-fix-instructions": MailWrite,
+        "schedule-tech-call": CallWrite,
+    }
+)
+ACTION_BODIES: list[type[BaseModel]] = list(ACTIONS.values())
+
+
+async def act(use: Resources, incident: UUID, wanted: ActionWrite, only: UUID | None) -> bool:
+    """What a person decides, as somebody who sees only the customer `only`; whether it changed anything.
+
+    Raises UnknownIncidentError, ActionRefusedError.
+    """
+    changed = await wanted.do(use.actions, incident, Actor(wanted.by, only=only))
+    if changed:
+        await use.bells.soon({incident})
+    return changed
 
 
 def _action(summary: str, body: type[BaseModel]) -> dict[str, Any]:
@@ -116,19 +152,17 @@ def _action(summary: str, body: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-async def _done(use: Resources, incident: UUID, only: UUID | None, *, changed: bool) -> dict[str, Any]:
-    if changed:
-        await use.bells.soon({incident})
-    return await incident_in_full(use, incident, only)
+async def _acted(use: Resources, incident: UUID, wanted: ActionWrite, key: ApiKey) -> dict[str, Any]:
+    await act(use, incident, wanted, key.customer_id)
+    return await incident_in_full(use, incident, key.customer_id)
 
 
-@router.post("/acknowledge", **_action("Somebody is on it", ActionWrite))
+@router.post("/acknowledge", **_action("Somebody is on it", AcknowledgeWrite))
 async def acknowledge(
-    incident: UUID, key: OperateKey, body: Annotated[ActionWrite, body_of(ActionWrite)], use: Use
+    incident: UUID, key: OperateKey, body: Annotated[AcknowledgeWrite, body_of(AcknowledgeWrite)], use: Use
 ) -> object:
     """Escalation pauses for the policy's `ack_timeout`. The first acknowledgement counts; a second changes nothing."""
-    changed = await use.actions.acknowledge(incident, body.actor(key))
-    return await _done(use, incident, key.customer_id, changed=changed)
+    return await _acted(use, incident, body, key)
 
 
 @router.post("/snooze", **_action("Not now", SnoozeWrite))
@@ -136,9 +170,7 @@ async def snooze(
     incident: UUID, key: OperateKey, body: Annotated[SnoozeWrite, body_of(SnoozeWrite)], use: Use
 ) -> object:
     """Nobody is escalated to or reminded before that time; then the CSM hears of it again. A later one replaces it."""
-    until = body.end(datetime.now(UTC))
-    changed = await use.actions.snooze(incident, body.actor(key), until)
-    return await _done(use, incident, key.customer_id, changed=changed)
+    return await _acted(use, incident, body, key)
 
 
 @router.post("/resolve", **_action("Fixed, no longer used, or a false alarm", ResolveWrite))
@@ -147,12 +179,7 @@ async def resolve(
 ) -> object:
     """`fixed` is checked first: only evidence, or your word where there is no monitor, resolves. The others close the
     incident now, and the integration opens no new one until it has worked again."""
-    if body.reason is Reason.FIXED:
-        changed = await use.actions.report_fixed(incident, body.actor(key))
-    else:
-        ending = Resolution(body.reason)
-        changed = await use.actions.close(incident, body.actor(key), ending, body.note)
-    return await _done(use, incident, key.customer_id, changed=changed)
+    return await _acted(use, incident, body, key)
 
 
 @router.post("/send-fix-instructions", **_action("Mail the fix to a technical contact", MailWrite))
@@ -160,8 +187,7 @@ async def send_fix_instructions(
     incident: UUID, key: OperateKey, body: Annotated[MailWrite, body_of(MailWrite)], use: Use
 ) -> object:
     """Sends it again if it was sent before; twice within a minute is once."""
-    changed = await use.actions.send_fix_instructions(incident, body.actor(key), body.to)
-    return await _done(use, incident, key.customer_id, changed=changed)
+    return await _acted(use, incident, body, key)
 
 
 @router.post("/schedule-tech-call", **_action("Offer a technical contact a call", CallWrite))
@@ -170,5 +196,4 @@ async def schedule_tech_call(
 ) -> object:
     """By mail: at the times proposed (one comes as an invitation to accept), with the policy's `booking_url`, or
     asking for times that suit."""
-    changed = await use.actions.schedule_tech_call(incident, body.actor(key), body.to, body.proposal)
-    return await _done(use, incident, key.customer_id, changed=changed)
+    return await _acted(use, incident, body, key)

@@ -27,12 +27,12 @@ from starter.api.openapi import BODIES, describe
 from starter.api.problems import handle_errors
 from starter.api.resources import Resources
 from starter.api.serving import serve
-from starter.site import files, integration, sign_in
+from starter.site import files, incident, integration, sign_in
 from starter.site import fleet as fleet_page
 
 __all__ = ["Resources", "create_app", "serve"]
 
-PAGES = (files, sign_in, fleet_page, integration)
+PAGES = (files, sign_in, fleet_page, incident, integration)
 _ABOUT = """Notices when a customer's integration disconnects, and runs the whole response.
 
 Send what you see to `POST /v1/events`; the rest follows. Errors are RFC 9457 problem details whose `errors` name the

@@ -146,7 +146,7 @@ async def _show(use: Resources, incident: UUID, *, json: bool) -> None:
         console.print(Text(f" {step['label']}: {step['at'] or step['state']}"))
     print_rows(words.deliveries(whole["deliveries"]), "at", "what", "recipient", "channel", "status", "note")
     console.print(Text("\nWhat happened", style="bold"))
-    print_rows(words.timeline(whole["timeline"]), "at", "text", "actor")
+    print_rows(words.timeline(whole["timeline"], whole["deliveries"]), "at", "text", "note", "actor")
 
 
 def _shown(facts: Mapping[str, object]) -> dict[str, object]:

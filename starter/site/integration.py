@@ -88,7 +88,7 @@ async def _history(use: Resources, words: Words, incident: dict[str, Any]) -> di
     return {
         "funnel": words.funnel(deliveries, incident, timeline),
         "deliveries": words.deliveries(deliveries),
-        "timeline": words.timeline(timeline),
+        "timeline": words.timeline(timeline, deliveries),
     }
 
 

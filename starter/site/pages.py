@@ -57,7 +57,7 @@ class _PageRoute(APIRoute):
                 problem = problem_for(error)
                 if problem is None or problem.status_code >= 500:
                     raise  # Armour answers it, and logs what nobody expected
-                return _problem_page(request, problem)
+                return await _problem_page(request, problem)
 
         return handle_page
 
@@ -116,7 +116,8 @@ def safe_next(path: str) -> str:
 _TITLES = {403: "This is not for you", 404: "There is nothing here", 409: "That can't be done now"}
 
 
-def _problem_page(request: Request, problem: Problem) -> HTMLResponse:
+async def _problem_page(request: Request, problem: Problem) -> HTMLResponse:
+    session = await resources_of(request).sessions.find(request.cookies)
     detail = str(problem.detail)
     title = _TITLES.get(problem.status_code, "That can't be shown")
-    return say(request, title, f"{detail[:1].upper()}{detail[1:]}.", problem.status_code)
+    return say(request, title, f"{detail[:1].upper()}{detail[1:]}.", problem.status_code, session)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from activities import phrases
@@ -13,7 +14,7 @@ from activities.db import ledger
 from starter.api.funnel import funnel
 
 Row = Mapping[str, Any]
-Told = Callable[[datetime | None], str | None]
+Told: TypeAlias = Callable[[datetime | None], str | None]
 
 _MESSAGES = {
     ledger.ALERT: "Alert",
@@ -25,13 +26,27 @@ _MESSAGES = {
     ledger.TECH_CALL: "Offer of a call",
     ledger.NOTE: "Note in the thread",
 }
-_ROLES = {
-    "csm": "the CSM",
-    "csm_manager": "the CSM's manager",
-    "cs_leadership": "CS leadership",
-    "engineering": "engineering",
-    "technical_contact": "the technical contact",
-}
+ROLES = MappingProxyType(
+    {
+        "csm": "the CSM",
+        "csm_manager": "the CSM's manager",
+        "cs_leadership": "CS leadership",
+        "engineering": "engineering",
+        "technical_contact": "the technical contact",
+    }
+)
+NEXT = MappingProxyType(  # by next_action's kind
+    {
+        "recovery_hinted": "Verify the connection",
+        "response_due": "Tell people",
+        "held_long_enough": "Resolve it, if the connection holds",
+        "message_waiting": "Send a message that waits",
+        "snooze_ended": "End of the snooze",
+        "acknowledgement_expired": "Escalate again, if it is not fixed",
+        "escalation_due": "Escalate to {to}",
+        "reminder_due": "Remind the technical contact",
+    }
+)
 _CHANNELS = {"slack": "Slack", "email": "email"}
 _HINTS = {
     "callback": "the customer reconnected",
@@ -93,18 +108,37 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
 _TOGETHER = "in one mail with other integrations"
 
 
+class Tone(StrEnum):
+    """What an entry of the timeline is about, beyond what its sentence says."""
+
+    PLAIN = "plain"
+    TROUBLE = "trouble"
+    GOOD = "good"
+    TOLD = "told"
+    HELD = "held"  # decided: nobody is told
+
+
+_TONES: Mapping[str, Tone] = MappingProxyType(
+    {
+        **dict.fromkeys(("detected", "worsened", "check_failed", "relapsed", "customer_reported"), Tone.TROUBLE),
+        **dict.fromkeys(("notice_failed", "acknowledgement_expired", "escalated"), Tone.TROUBLE),
+        **dict.fromkeys(("recovering", "closed", "announced", "page_opened"), Tone.GOOD),
+        **dict.fromkeys(("notice_sent", "informed"), Tone.TOLD),
+        **dict.fromkeys(("notice_held", "notice_suppressed", "escalation_skipped"), Tone.HELD),
+    }
+)
+
+
 class Words:
-    """`names` are those of the customer's people; `told` writes a time for the reader."""
+    """`names` are those of the customer's people; `told` writes a time for the reader; `time` is beside it as it is."""
 
     def __init__(self, names: Mapping[UUID, str], told: Told) -> None:
         self._names, self._told = names, told
 
-    def timeline(self, rows: Sequence[Row]) -> list[dict[str, object]]:
-        """Oldest first."""
-        return [
-            {"at": self._told(row["at"]), "text": self._sentence(row), "actor": self._actor(row["actor"])}
-            for row in rows
-        ]
+    def timeline(self, rows: Sequence[Row], deliveries: Sequence[Row]) -> list[dict[str, object]]:
+        """Oldest first. What was decided about a message is told with the message, which is one of `deliveries`."""
+        messages = {row["delivery_key"]: row for row in deliveries}
+        return [self._entry(row, messages.get(row["details"].get("delivery"))) for row in rows]
 
     def deliveries(self, rows: Sequence[Row]) -> list[dict[str, object]]:
         """Who was told what; lines in the CSM's own thread are left out."""
@@ -113,7 +147,7 @@ class Words:
     def funnel(self, deliveries: Sequence[Row], incident: Row, timeline: Sequence[Row]) -> list[dict[str, object]]:
         """FR-3.4: sent, delivered, opened, reconnected, verified or reported; empty if the customer was not mailed."""
         return [
-            {"label": step.step.capitalize(), "at": self._told(step.at), "state": step.state}
+            {"label": step.step.capitalize(), "time": step.at, "at": self._told(step.at), "state": step.state}
             for step in funnel(deliveries, incident, timeline)
         ]
 
@@ -124,6 +158,7 @@ class Words:
     def _past(self, row: Row) -> dict[str, object]:
         closed = row["closed_at"]
         return {
+            "id": row["id"],
             "number": row["number"],
             "opened": self._told(row["opened_at"]),
             "down_for": phrases.lasted(max(closed, row["opened_at"]) - row["opened_at"]) if closed else None,
@@ -132,14 +167,29 @@ class Words:
         }
 
     def _delivery(self, row: Row) -> dict[str, object]:
-        opened = self._told(row["opened_at"])
+        opened, at = self._told(row["opened_at"]), row["sent_at"] or row["created_at"]
         return {
-            "at": self._told(row["sent_at"] or row["created_at"]),
+            "time": at,
+            "at": self._told(at),
             "what": _MESSAGES.get(row["template"], row["template"]),
-            "recipient": row["person_name"] or row["recipient"] or _ROLES.get(row["role"], row["role"]),
+            "recipient": row["person_name"] or row["recipient"] or ROLES.get(row["role"], row["role"]),
             "channel": _CHANNELS.get(row["channel"], row["channel"]),
             "status": row["told_status"] or row["status"],
             "note": f"opened {opened}" if opened else _TOGETHER if row["told_with"] else row["error"],
+        }
+
+    def _entry(self, row: Row, message: Row | None) -> dict[str, object]:
+        kind, details = row["kind"], row["details"]
+        if message is not None:
+            person = message["person_id"]
+            details = {"template": message["template"], "role": message["role"], "person": person, **details}
+        return {
+            "time": row["at"],
+            "at": self._told(row["at"]),
+            "text": self._sentence(kind, details),
+            "note": self._note(kind, details),
+            "tone": _TONES.get(kind, Tone.PLAIN),
+            "actor": self._actor(row["actor"]),
         }
 
     def _actor(self, actor: str) -> str | None:
@@ -154,28 +204,37 @@ class Words:
         except ValueError:
             return "somebody"
 
-    def _sentence(self, row: Row) -> str:
-        kind, details = row["kind"], row["details"]
+    def _sentence(self, kind: str, details: Row) -> str:
         if kind.startswith("notice_"):
             return self._notice(kind.removeprefix("notice_"), details)
         said = dict(details)
-        said["hint"] = _HINTS.get(details.get("hint"), "a sign of it")
-        said["to"] = _ROLES.get(details.get("to"), "the next one")
+        said["hint"] = _HINTS.get(details.get("hint", ""), "a sign of it")
+        said["to"] = ROLES.get(details.get("to", ""), "the next one")
         said["person"] = self._name(details.get("person"))
         said["times"] = "".join(f"; {self._told(datetime.fromisoformat(at))}" for at in details.get("times", []))
         said["seen"] = f" ({details['seen']})" if details.get("seen") else ""
         reported = details.get("evidence") == "reported"
         said["recovered"] = "Reported as working again" if reported else "Our check found it working again"
-        said["resolution"] = _ENDINGS.get(details.get("resolution"), "by hand")
+        said["resolution"] = _ENDINGS.get(details.get("resolution", ""), "by hand")
         try:
             return _SENTENCES[kind].format_map(said)
         except (KeyError, ValueError):  # a kind, or a detail of one, that another version wrote
             return str(kind).replace("_", " ").capitalize()
 
+    def _note(self, kind: str, details: Row) -> str | None:
+        if rule := details.get("rule"):
+            until = details.get("until")
+            return f"Rule: {rule}; until {self._moment(until)}" if until else f"Rule: {rule}"
+        end = details.get({"snoozed": "until", "recovering": "quiet_until"}.get(kind, ""))
+        return f"Until {self._moment(end)}" if end else None
+
+    def _moment(self, at: str) -> str | None:
+        return self._told(datetime.fromisoformat(at))
+
     def _notice(self, what: str, details: Row) -> str:
         template, role = details.get("template"), details.get("role")
         message = _MESSAGES.get(template or "", "A message")
-        to = self._name(details["person"]) if details.get("person") else _ROLES.get(role or "", "somebody")
+        to = self._name(details["person"]) if details.get("person") else ROLES.get(role or "", "somebody")
         match what:
             case "sent":
                 along = details.get("together_with") or details.get("told_with")
@@ -186,6 +245,8 @@ class Words:
                 return f"Told {_TOGETHER}"
             case "failed":
                 return f"{message} could not be delivered to {to}"
+            case "held" if details.get("until"):
+                return f"{message} to {to} waits"
             case "held" | "suppressed":
-                return f"{message if template else 'Notice'} not sent to {to}: {details.get('rule')}"
+                return f"{message if template else 'Notice'} not sent to {to}"
         return f"{message} to {to}: {what}"

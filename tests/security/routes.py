@@ -62,7 +62,8 @@ GUARDS = {
 OF_ALL = {"/v1/fleet", "/v1/incidents", "/v1/integrations", "/v1/maintenance", "/v1/metrics/success"}
 OF_ALL_CUSTOMERS = {"/codec/decode"}  # nothing for a key of one customer
 # Staff's pages, for whoever is signed in (tests/site goes through all of them), how to get there, and what they load.
-SITE = {"/fleet", "/fleet.csv", "/integrations/{integration}"}
+INCIDENT_PAGES = {"/incidents/{incident}", "/incidents/{incident}/{action}"}
+SITE = {"/fleet", "/fleet.csv", "/integrations/{integration}"} | INCIDENT_PAGES
 SIGN_IN = {"/", "/sign-in", "/sign-in/link/{token}", "/sign-in/provider", "/sign-in/return", "/sign-out"}
 FILES = {"/static/relink.css", "/static/{address}"}
 # Not described in /openapi.json: these, the description itself, and what shows it.
@@ -147,6 +148,7 @@ def concrete(
         "maintenance": MAINTENANCE,
         "token": token,
         "address": "site.css",
+        "action": "acknowledge",
     }
     return path.replace(":path", "").format(**values)
 

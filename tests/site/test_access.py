@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -33,17 +34,18 @@ def flat(routes: list[object]) -> list[Route]:
     return found
 
 
-def filled(path: str, integration: str) -> str:
-    return path.replace("{integration}", integration)
+def filled(path: str, found: dict[str, Any]) -> str:
+    """An address of the integration and incident that an event was about."""
+    return path.format(action="acknowledge", **found)
 
 
 async def test_nobody_sees_a_page_without_signing_in(apart: Api) -> None:
     """Every page sends whoever is signed out to the sign-in page, and back to itself afterwards."""
-    integration = (await apart.integration())["id"]
+    found = await apart.event()
     pages = routes(apart, "GET") - OPEN
-    assert {"/fleet", "/fleet.csv", "/integrations/{integration}"} <= pages
+    assert {"/fleet", "/fleet.csv", "/integrations/{integration}", "/incidents/{incident}"} <= pages
     for page in pages:
-        path = filled(page, integration)
+        path = filled(page, found)
         answer = await Visitor(apart).get(f"{path}?show=all")
         assert answer.status_code == 303, path
         assert answer.headers["location"] == f"/sign-in?next={path}%3Fshow%3Dall"
@@ -51,10 +53,10 @@ async def test_nobody_sees_a_page_without_signing_in(apart: Api) -> None:
 
 
 async def test_viewers_and_operators_see_every_page(apart: Api) -> None:
-    integration = (await apart.integration())["id"]
+    found = await apart.event()
     for page in routes(apart, "GET") - OPEN:
         for visitor in (Visitor.viewer(apart), Visitor.operator(apart)):
-            answer = await visitor.get(filled(page, integration))
+            answer = await visitor.get(filled(page, found))
             assert answer.status_code == 200, page
 
 
@@ -63,19 +65,21 @@ async def test_a_viewer_of_one_customer_sees_nothing_of_another(apart: Api) -> N
     mine = await apart.integration()
     other = replace(apart, name=f"other-{uuid4().hex[:8]}")
     await other.customer(name="Globex")
-    theirs = await other.integration(display_name="Globex CRM")
+    await other.integration(display_name="Globex CRM")
+    theirs = await other.event(customer_external_id=other.name)
     visitor = Visitor.viewer(apart, only=UUID(mine["customer_id"]))
     assert (await visitor.get(f"/integrations/{mine['id']}")).status_code == 200
     for page in routes(apart, "GET") - OPEN:
-        answer = await visitor.get(filled(page, theirs["id"]) + "?show=all")
+        answer = await visitor.get(filled(page, theirs) + "?show=all")
         assert answer.status_code == (404 if "{" in page else 200), page
         assert "Globex" not in answer.text, page
 
 
 async def test_every_button_needs_its_form_and_its_role(apart: Api) -> None:
     """No POST works without the token of the session, from another site, or for somebody who may only look."""
-    buttons = routes(apart, "POST") - OPEN
-    assert "/sign-out" in buttons
+    found = await apart.event()
+    buttons = {filled(route, found) for route in routes(apart, "POST") - OPEN}
+    assert {"/sign-out", f"/incidents/{found['incident']}/acknowledge"} == buttons
     for button in buttons:
         operator = Visitor.operator(apart)
         without = await operator.http.post(button, data={"form_token": "0" * 64})
@@ -262,7 +266,7 @@ async def test_a_page_says_kindly_that_something_is_wrong(apart: Api) -> None:
     for path, status in (("/integrations/nonsense", 422), (f"/integrations/{uuid4()}", 404), ("/fleet?show=x", 422)):
         page = await visitor.get(path)
         assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (status, "text/html"), path
-        assert "Go to the sign-in page" in page.text
+        assert "Go to the fleet" in page.text
     await api_away(apart, visitor)
 
 

@@ -75,3 +75,6 @@ select 'relink_doorbells_unrung', 'Facts that Temporal has not been told of yet'
 union all
 select 'relink_doorbell_oldest_seconds', 'Age of the oldest of them', array[]::text[],
   coalesce(extract(epoch from now() - min(created_at)), 0) from doorbells
+
+-- name: adjustments
+select adjustment, reason, created_at from health_score_adjustments where incident_id = $1 order by created_at, id
