@@ -28,6 +28,7 @@ class Page:
 
 RECONNECT, DONE, MAIL = "Reconnect Salesforce", "I have reconnected it", "Send me a new link"
 WORKS, INVALID, STATUS = "Salesforce is working again", "This link no longer works", "Salesforce CRM Sync"
+INCIDENT = "Salesforce CRM Sync at TechCorp"
 BACK = Purpose.RETURN
 
 PAGES = (
@@ -51,7 +52,20 @@ PAGES = (
     # What staff see.
     Page("sign-in", scenes.at("/sign-in"), "Sign in"),
     Page("sign-in-link", scenes.sign_in_link, "Sign in as dana", "Sign in", then="integrations"),
+    Page("sign-in-used", scenes.at("/sign-in/link/used"), "This link does not work any more", status=403),
     Page("fleet", scenes.fleet, "integrations down", staff=Role.VIEWER),
+    Page(
+        "fleet-filtered",
+        scenes.fleet_by("?severity=critical&q=schiff"),
+        "integrations down",
+        staff=Role.VIEWER,
+    ),
+    Page("fleet-nothing", scenes.fleet_by("?q=nothing-is-called-so"), "integrations down", staff=Role.VIEWER),
+    Page("fleet-wrong", scenes.at("/fleet?show=nonsense"), "That can't be shown", status=422, staff=Role.VIEWER),
+    Page("incident", scenes.incident(), INCIDENT, staff=Role.OPERATOR),
+    Page("incident-viewer", scenes.incident(), INCIDENT, staff=Role.VIEWER),
+    Page("incident-over", scenes.incident(is_over=True), INCIDENT, staff=Role.OPERATOR),
+    Page("incident-unknown", scenes.unknown_incident, "There is nothing here", status=404, staff=Role.OPERATOR),
     # What View Integration Status opens.
     Page("status", scenes.status(), STATUS),
     Page("status-long", scenes.status_long, STATUS),

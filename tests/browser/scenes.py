@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from activities.db.ledger import CUSTOMER
 from activities.links import LIFETIMES, Purpose
 from starter.site.sessions import sign_in_link as sign_in_link_for
 from starter.site.staff import Role
@@ -85,6 +86,51 @@ async def fleet(site: Site) -> str:
     await site.api.customer(**LONG)
     await begin(site.api, is_critical=True)
     return "/fleet"
+
+
+def fleet_by(query: str) -> Scene:
+    """The same, filtered."""
+
+    async def scene(site: Site) -> str:
+        return await fleet(site) + query
+
+    return scene
+
+
+def incident(*, is_over: bool = False) -> Scene:
+    """One incident at its fullest: messages sent and held back, checks, and what it did to the score."""
+
+    async def scene(site: Site) -> str:
+        api = site.api
+        story = await begin(api, is_critical=True, display_name="Salesforce CRM Sync")
+        to_bob = {"template": CUSTOMER, "role": "technical_contact", "person": str(story.bob)}
+        later = (datetime.now(UTC) + timedelta(minutes=40)).isoformat()
+        for kind, details in (
+            ("health_score_adjusted", {"adjustment": -10}),
+            ("notice_held", to_bob | {"rule": "they were written to a moment ago", "until": later}),
+            ("escalated", {"to": "csm_manager", "skipped": []}),
+            ("check_failed", {"hint": "monitor", "seen": "the token endpoint answered 400 invalid_grant"}),
+        ):
+            await api.pool.execute(
+                "insert into incident_timeline (incident_id, kind, actor, details) values ($1, $2, 'relink', $3)",
+                UUID(story.incident),
+                kind,
+                details,
+            )
+        await api.pool.execute(
+            "insert into health_score_adjustments (customer_id, incident_id, adjustment, reason)"
+            " select customer_id, id, -10, 'Critical integration disconnected' from incidents where id = $1",
+            UUID(story.incident),
+        )
+        if is_over:
+            await api.act(story.incident, "resolve", reason="no_longer_used")
+        return f"/incidents/{story.incident}"
+
+    return scene
+
+
+async def unknown_incident(site: Site) -> str:
+    return f"/incidents/{uuid4()}"
 
 
 def status_of(api: Api, integration: str, *, ago: timedelta = timedelta()) -> str:
