@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +21,7 @@ from werkzeug import Request, Response
 
 from activities.settings import Settings, SettingsError
 from tests.api.calling import Api, with_settings
+from tests.npm import npm_package
 from tests.probes.peers import mock_provider
 from tests.site.visitor import Visitor, text_of
 
@@ -147,6 +151,37 @@ class TestAtARealOne:
         visitor = Visitor(at_mock)
         back = await authorize(await leave(visitor, "//evil.example"), "dana@acme.example")
         assert (await visitor.get(back)).headers["location"] == "/fleet"
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[str]:
+    """The address of npm oidc-provider."""
+    script = Path(__file__).with_name("provider.mjs")
+    command = ["node", str(script), str(npm_package("oidc-provider@9.13.3"))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+async def test_at_a_strict_one(apart: Api, strict: str) -> None:
+    """npm oidc-provider, through its own pages: it insists on PKCE, and tells the address by userinfo only."""
+    api = with_settings(apart, oidc_issuer=strict, **CLIENT, **LISTS)
+    async with api.http, httpx.AsyncClient(base_url=strict) as browser:
+        visitor = Visitor(api)
+        answer = await browser.get(await leave(visitor))
+        for fields in ({"prompt": "login", "login": "dana@acme.example", "password": "any"}, {"prompt": "consent"}):
+            while "relink.test" not in answer.headers.get("location", "") and answer.is_redirect:
+                answer = await browser.get(answer.headers["location"])
+            form = re.search(r'<form[^>]* action="([^"]+)"', answer.text)
+            assert form is not None, answer.text
+            answer = await browser.post(form[1], data=fields)
+        while "relink.test" not in answer.headers["location"]:
+            answer = await browser.get(answer.headers["location"])
+        back = await visitor.get(here(answer.headers["location"]))
+        assert (back.status_code, back.headers["location"]) == (303, "/fleet")
+        assert "dana@acme.example" in (await visitor.get("/fleet")).text
 
 
 @dataclass
