@@ -45,6 +45,7 @@ class Soak:
     scene: Scene
     dice: random.Random
     done: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def cluster(self) -> Cluster:
@@ -101,7 +102,9 @@ class Soak:
             self._slack_trouble: 3, self._mail_trouble: 3, self._cut_wires: 3, self._restart_gently: 2, self._wipe: 1,
         }  # fmt: skip
         fault = self.dice.choices(list(faults), list(faults.values()))[0]
-        self.done[fault.__name__.strip("_").replace("_", " ")] += 1
+        name = fault.__name__.strip("_").replace("_", " ")
+        self.done[name] += 1
+        console.print(f"{time.monotonic() - self.began:>7.0f} s  {name:<20}  {len(self.scene.accepted)} events so far")
         await fault()
 
     async def _kill_one(self) -> None:
