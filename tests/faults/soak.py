@@ -46,6 +46,8 @@ class Soak:
     dice: random.Random
     done: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
+    histories: int = 0
+    unreplayable: list[str] = field(default_factory=list)
 
     @property
     def cluster(self) -> Cluster:
@@ -153,7 +155,19 @@ class Soak:
         await self.cluster.start(name)
 
     async def _wipe(self) -> None:
+        await self.replay()
         await self.cluster.wipe_temporal()
+
+    async def replay(self) -> None:
+        """Replays all histories that Temporal has on this code."""
+        client = await self.cluster.temporal()
+        replayer = Replayer(workflows=WORKFLOWS, data_converter=client.data_converter)
+        runs = client.list_workflows("WorkflowType = 'IntegrationDisconnectionResponse'")
+        async with replayer.workflow_replay_iterator(runs.map_histories()) as results:
+            async for result in results:
+                self.histories += 1
+                if result.replay_failure is not None:
+                    self.unreplayable.append(f"{result.history.workflow_id}: {result.replay_failure}")
 
     async def _mend(self, integrations: list[Integration]) -> None:
         """Everything runs and works again; then each integration must come to rest."""
@@ -167,16 +181,6 @@ class Soak:
         await self.scene.until_over(*names(integrations), within=240)
 
 
-async def replayed(cluster: Cluster) -> tuple[int, list[str]]:
-    """How many histories Temporal still has, and which of them this code can't replay."""
-    client = await cluster.temporal()
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=client.data_converter)
-    runs = client.list_workflows("WorkflowType = 'IntegrationDisconnectionResponse'")
-    results = await replayer.replay_workflows(runs.map_histories(), raise_on_replay_failure=False)
-    count = await client.count_workflows("WorkflowType = 'IntegrationDisconnectionResponse'")
-    return count.count, list(results.replay_failures)
-
-
 async def soak(minutes: float, seed: int, count: int) -> bool:
     """Whether all was well."""
     folder = Path(tempfile.mkdtemp(prefix="relink-soak-"))
@@ -185,20 +189,21 @@ async def soak(minutes: float, seed: int, count: int) -> bool:
         soaking = Soak(Scene(cluster, pool, http), random.Random(seed))
         try:
             await soaking.run(minutes, count)
+            await soaking.replay()
             recovery = {what: await seconds_until_told(soaking.scene, what) for what in LIMITS}
         except AssertionError as error:
             console.print(f"[red]{error}[/]")
             return False
         report = await audit(cluster, pool, soaking.scene.accepted)
-        histories, unreplayable = await replayed(cluster)
     console.print("\nFaults:", *(f"  {times:>5}  {fault}" for fault, times in soaking.done.most_common()), sep="\n")
-    console.print("\nAudit:", str(report), f"  {histories:>7}  histories replayed on this code", sep="\n")
-    console.print(f"  {len(unreplayable):>7}  of them could not be replayed")
+    console.print("\nAudit:", str(report), f"  {soaking.histories:>7}  histories replayed on this code", sep="\n")
+    for problem in soaking.unreplayable:
+        console.print(f"[red]wrong: {problem}[/]")
     console.print("\nAlerts under way were told so many seconds after the kill of:")
     console.print(*(f"  {took:>7.1f}  {what}" for what, took in recovery.items()), sep="\n")
     for what, wrong in report.wrong.items():
         console.print(f"[red]wrong: {wrong} {what}[/]")
-    return not report.wrong and not unreplayable
+    return not report.wrong and not soaking.unreplayable
 
 
 def main() -> int:
