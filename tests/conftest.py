@@ -6,11 +6,13 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from xdist.scheduler import LoadScopeScheduling
 
 from activities.db.migrate import migrate
 from activities.db.pool import Pool, create_pool
@@ -18,7 +20,7 @@ from starter.embedded.postgres import FAST_OPTIONS, PostgresServer, postgres
 from tests.statements import pytest_sessionfinish, pytest_testnodedown  # noqa: F401 - hooks that pytest finds here
 
 TEMPLATE = "relink_template"
-SHARING = ("faults", "browser")  # folders whose tests share servers that are costly to start
+SHARING = {"faults", "browser", "test_canaries.py"}  # folders and files whose tests share servers, costly to start
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,12 +39,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"ignore::DeprecationWarning:{module}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker of pytest-xdist runs all tests of such a folder (with `--dist loadgroup`)."""
-    for item in items:
-        folder = item.path.parent.name
-        if folder in SHARING:
-            item.add_marker(pytest.mark.xdist_group(folder))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """One worker of pytest-xdist runs all tests that share something. Its own `loadgroup` renames tests, which this
+    pytest does not let it do: nothing would be grouped."""
+    return _Sharing(config, log)
+
+
+class _Sharing(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return next((name for name in (path.parent.name, path.name) if name in SHARING), nodeid)
 
 
 @pytest.fixture(scope="session")

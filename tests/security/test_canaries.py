@@ -17,15 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowHistory
 
 from tests.probes.peers import Peer, http, peer, says
 from tests.security.installation import Installation, installation
 from tests.security.payloads import decrypted
-
-pytestmark = pytest.mark.xdist_group("canaries")  # one installation for all of them
 
 # Whatever is secret has SECRET in it, whatever belongs to a person PERSON.
 SECRET, PERSON = "zqsecretqz", "zqpersonqz"

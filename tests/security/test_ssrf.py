@@ -18,6 +18,7 @@ import pytest
 
 from activities.playbooks import load_catalogue
 from activities.probes import addresses
+from activities.probes import http as probe_http
 from activities.probes.check import Prober
 from activities.probes.http import NoAnswerError, ProbeClient, UnaskableError
 from activities.probes.monitor import MONITOR
@@ -234,8 +235,9 @@ async def test_what_a_name_says_between_check_and_connection_does_not_matter(
 
 
 @pytest.mark.usefixtures("outside")
-async def test_the_canary_would_sing(canary: Canary) -> None:
+async def test_the_canary_would_sing(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is allowed, the same request reaches it."""
+    monkeypatch.setattr(probe_http, "REQUEST_CAP", 0.5)  # it answers nobody
     async with ProbeClient(allow_private=True) as client:
         with pytest.raises((NoAnswerError, httpx.HTTPError)):
             await client.request("POST", f"http://127.0.0.1:{canary.port}/", content="x")
