@@ -14,11 +14,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 def to_csv(rows: Iterable[Mapping[str, object]], *columns: str) -> str:
     """A header and one line a row; times in UTC as RFC 3339, nothing for None."""
+    return "".join([line(columns), *(line(row[column] for column in columns) for row in rows)])
+
+
+def line(cells: Iterable[object]) -> str:
+    """One line of such a table, for those that are too long to be held at once."""
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row[column]) for column in columns])
+    csv.writer(out).writerow(map(_cell, cells))
     return out.getvalue()
 
 

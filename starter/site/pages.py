@@ -28,7 +28,6 @@ class Section:
 
     label: str
     path: str
-    for_everyone: bool = True  # False: not for somebody who may see only one customer
 
 
 SECTIONS = (Section("Fleet", "/fleet"),)
@@ -66,7 +65,7 @@ def show(request: Request, template: str, session: Session | None, status: int =
     """A page of templates/pages/site/, in the frame that `session` sees."""
     use = resources_of(request)
     path = request.url.path
-    sections = [s for s in SECTIONS if session and (s.for_everyone or session.only is None)]
+    sections = SECTIONS if session else ()
     frame = {
         "base": use.base_path,
         "asset": lambda name: f"{use.base_path}/static/{use.assets.address(name)}",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -12,10 +10,9 @@ from urllib.parse import urlencode
 from fastapi import Request
 from starlette.responses import StreamingResponse
 
-Row: TypeAlias = Mapping[str, Any]
-Columns: TypeAlias = Mapping[str, Callable[[Row], object]]
+from starter import tables
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Row: TypeAlias = Mapping[str, Any]
 
 
 def changed(request: Request, base: str, path: str | None = None, **changes: object) -> str:
@@ -27,27 +24,13 @@ def changed(request: Request, base: str, path: str | None = None, **changes: obj
     return f"{address}?{query}" if query else address
 
 
-def csv_file(name: str, columns: Columns, rows: AsyncIterator[Row]) -> StreamingResponse:
-    """A download, written while it is read."""
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}-{today}.csv"'}
-    return StreamingResponse(_lines(columns, rows), media_type="text/csv; charset=utf-8", headers=headers)
+def csv_file(name: str, rows: AsyncIterator[Row], *columns: str) -> StreamingResponse:
+    """A download of these columns, written while it is read."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}-{datetime.now(UTC):%Y-%m-%d}.csv"'}
+    return StreamingResponse(_lines(rows, *columns), media_type=tables.MEDIA_TYPE, headers=headers)
 
 
-async def _lines(columns: Columns, rows: AsyncIterator[Row]) -> AsyncIterator[str]:
-    yield _line(columns)
+async def _lines(rows: AsyncIterator[Row], *columns: str) -> AsyncIterator[str]:
+    yield tables.line(columns)
     async for row in rows:
-        yield _line(_cell(read(row)) for read in columns.values())
-
-
-def _line(cells: Iterable[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
-
-
-def _cell(value: object) -> object:
-    """Spreadsheets run what begins like a formula: a name that does is made a text."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="seconds")
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+        yield tables.line(row[column] for column in columns)

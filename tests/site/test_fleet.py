@@ -29,7 +29,7 @@ async def test_what_is_down_is_told_at_once(api: Api) -> None:
     await api.customer()
     await api.integration(display_name="CRM Sync", is_critical=True)
     visitor = Visitor.viewer(api)
-    assert "All 1 integrations are connected" in text_of(await visitor.get("/fleet"))
+    assert "The one integration is connected" in text_of(await visitor.get("/fleet"))
     assert "Nothing is down" in text_of(await visitor.get("/fleet"))
     since = (datetime.now(UTC) - timedelta(hours=3, minutes=1)).isoformat()
     incident = await api.incident(error={"code": "invalid_grant"}, occurred_at=since)
