@@ -157,13 +157,11 @@ class Reliability:
 
     async def customers(self, customers: Sequence[UUID] | None, window: timedelta, now: datetime) -> FleetReport:
         """A page of customers, or (None) all of them, without those that had no integration in the window."""
-        reports = await self._reports(window, now, customers=customers)
-        return FleetReport(
-            window=_ending(window, now),
-            customers=tuple(
-                _customer(list(of_one)) for _, of_one in groupby(reports, key=lambda r: r.subject.customer)
-            ),
-        )
+        return _fleet(await self._reports(window, now, customers=customers), _ending(window, now))
+
+    async def provider(self, integration_type: str, window: timedelta, now: datetime) -> FleetReport:
+        """All integrations of one type, whoever's they are."""
+        return _fleet(await self._reports(window, now, integration_type=integration_type), _ending(window, now))
 
     async def success(self, window: timedelta, now: datetime, only: UUID | None = None) -> SuccessReport:
         """Of all customers, or of one; the baseline of tickets is known for all together only."""
@@ -183,10 +181,13 @@ class Reliability:
         *,
         customers: Sequence[UUID] | None = None,
         integrations: Sequence[UUID] | None = None,
+        integration_type: str | None = None,
     ) -> list[IntegrationReport]:
         chronic, time = self._policy().chronic, _ending(window, now)
         known = Span(min(before(time).begin, now - chronic.window), now)
-        subjects = await self._store.subjects(known, customers=customers, integrations=integrations)
+        subjects = await self._store.subjects(
+            known, customers=customers, integrations=integrations, integration_type=integration_type
+        )
         return [
             IntegrationReport(subject=subject, window=time, fragile=fragile(subject.history, now, chronic))
             for subject in subjects
@@ -208,6 +209,11 @@ def _ending(window: timedelta, now: datetime) -> Span:
     return Span(now - window, now)
 
 
+def _fleet(reports: Sequence[IntegrationReport], window: Span) -> FleetReport:
+    by_customer = groupby(reports, key=lambda report: report.subject.customer)
+    return FleetReport(window=window, customers=tuple(_customer(list(of_one)) for _, of_one in by_customer))
+
+
 def _customer(reports: Sequence[IntegrationReport]) -> CustomerReport:
     first = reports[0].subject
     return CustomerReport(
@@ -226,8 +232,12 @@ def _worst_first(report: IntegrationReport) -> tuple[bool, float, str]:
 
 def _days(subjects: Sequence[Subject], window: Span) -> list[tuple[Span, Times]]:
     whole = times([subject.history for subject in subjects], window)
+    return [(span, whole.within(span)) for span in days_of(window)]
+
+
+def days_of(window: Span) -> list[Span]:
+    """The window in days that end when it ends, the oldest first and perhaps shorter."""
     edges = [window.end]
     while edges[-1] > window.begin:
         edges.append(max(edges[-1] - DAY, window.begin))
-    spans = [Span(begin, end) for end, begin in pairwise(edges)]
-    return [(span, whole.within(span)) for span in reversed(spans)]
+    return [Span(begin, end) for end, begin in pairwise(edges)][::-1]

@@ -59,12 +59,14 @@ class ReliabilityStore:
         *,
         customers: Sequence[UUID] | None = None,
         integrations: Sequence[UUID] | None = None,
+        integration_type: str | None = None,
     ) -> list[Subject]:
-        """The integrations that existed in this time, of these customers, or these, or (None) all; also removed ones.
+        """The integrations that existed in this time, of these customers, these, of this type, or (None) all; also
+        removed ones.
 
         In the order of the customers' external ids. Two statements, however many there are.
         """
-        scope = (*time, _listed(customers), _listed(integrations))
+        scope = (*time, _listed(customers), _listed(integrations), integration_type)
         uncounted: defaultdict[UUID, list[Span]] = defaultdict(list)
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(_SQL["histories"], *scope)

@@ -16,8 +16,10 @@ from starter.api import (
     fleet,
     health,
     incidents,
+    integration_history,
     integrations,
     maintenance,
+    overview,
     reconnect,
     reliability,
     slack,
@@ -27,12 +29,13 @@ from starter.api.openapi import BODIES, describe
 from starter.api.problems import handle_errors
 from starter.api.resources import Resources
 from starter.api.serving import serve
-from starter.site import files, incident, integration, sign_in
+from starter.site import customer, files, incident, integration, providers, sign_in, success
+from starter.site import customers as customers_page
 from starter.site import fleet as fleet_page
 
 __all__ = ["Resources", "create_app", "serve"]
 
-PAGES = (files, sign_in, fleet_page, incident, integration)
+PAGES = (files, sign_in, fleet_page, customers_page, customer, incident, integration, providers, success)
 _ABOUT = """Notices when a customer's integration disconnects, and runs the whole response.
 
 Send what you see to `POST /v1/events`; the rest follows. Errors are RFC 9457 problem details whose `errors` name the
@@ -49,7 +52,7 @@ def create_app(resources: Resources) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.resources = resources
-    about = (customers, integrations, incidents, fleet, reliability)
+    about = (customers, integrations, integration_history, incidents, fleet, overview, reliability)
     for part in (events, *about, actions, callbacks, deliveries, maintenance, codec, reconnect, slack, health, *PAGES):
         app.include_router(part.router)
     slack.add_slack(app.state, resources)

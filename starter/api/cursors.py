@@ -9,6 +9,7 @@ import hmac
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 _MAC = 12
@@ -62,6 +63,20 @@ class Cursors:
             return None
         place: list[str] = json.loads(self.read(scope, cursor))
         return place
+
+    def split(
+        self, scope: str, rows: Sequence[dict[str, Any]], limit: int, *, by: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """One page of rows in the order of this time and their ids, and where the next begins if there is one more."""
+        items = list(rows[:limit])
+        return items, self.after(scope, items[-1][by], items[-1]["id"]) if len(rows) > limit else None
+
+    def split_places(
+        self, scope: str, rows: Sequence[dict[str, Any]], limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """The same of rows that have a `place`."""
+        items = list(rows[:limit])
+        return items, self.after_place(scope, items[-1]["place"]) if len(rows) > limit else None
 
     def _mac(self, scope: str, position: bytes) -> bytes:
         return hmac.digest(self._secret, f"relink/cursor/{scope}/".encode() + position, hashlib.sha256)[:_MAC]

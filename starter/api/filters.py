@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from activities.db.fleet import FleetWanted, Show, Sort
+from activities.db.overview import CustomerSort, CustomersWanted
 from activities.db.reading import Wanted
 from starter.api.paths import Text
 from workflows.contracts import Status
@@ -18,11 +19,11 @@ from workflows.domain.policy import Severity
 from workflows.domain.status import HealthStatus
 
 
-class _Filter(BaseModel):
+class Paged(BaseModel):
+    """What every list takes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    customer: Text | None = Field(None, description="The customer's external id.", examples=["techcorp"])
-    integration_type: Text | None = Field(None, examples=["salesforce"])
     limit: Annotated[int, Field(ge=1, le=500)] = 50
     cursor: Annotated[str, StringConstraints(max_length=500)] | None = Field(
         None, description="`next_cursor` of the page before, with the same filters."
@@ -32,6 +33,11 @@ class _Filter(BaseModel):
         """What a cursor of this list is good for: these filters, this key's view."""
         filters = self.model_dump_json(exclude={"limit", "cursor"})
         return f"{list_}/{only}/{hashlib.sha256(filters.encode()).hexdigest()}"
+
+
+class _Filter(Paged):
+    customer: Text | None = Field(None, description="The customer's external id.", examples=["techcorp"])
+    integration_type: Text | None = Field(None, examples=["salesforce"])
 
 
 class IntegrationFilter(_Filter):
@@ -68,20 +74,30 @@ class IncidentFilter(_Filter):
         )
 
 
-class FleetFilter(_Filter):
-    show: Show = Field(Show.DOWN, description="`down` has an open incident, `degraded` limps without one yet.")
-    severity: list[Severity] | None = None
+class _Searched(Paged):
+    """Of a list that people search, by a form."""
+
     csm: Text | None = Field(None, description="The CSM's address in lower case, or `-`: customers without one.")
     q: Annotated[Text, StringConstraints(max_length=200)] | None = Field(
         None, description="Part of a customer's or integration's name or id.", examples=["acme"]
     )
-    sort: Sort | None = Field(None, description="If not given: what is down by `severity`, all else by `customer`.")
 
     @model_validator(mode="before")
     @classmethod
     def _nothing_chosen(cls, given: Any) -> Any:
         """A form sends every field; an empty one is none."""
         return {name: value for name, value in given.items() if value not in ("", [""])}
+
+    @property
+    def csm_key(self) -> str | None:
+        """As rows have it: empty for customers without one."""
+        return "" if self.csm == "-" else self.csm
+
+
+class FleetFilter(_Filter, _Searched):
+    show: Show = Field(Show.DOWN, description="`down` has an open incident, `degraded` limps without one yet.")
+    severity: list[Severity] | None = None
+    sort: Sort | None = Field(None, description="If not given: what is down by `severity`, all else by `customer`.")
 
     @property
     def order(self) -> Sort:
@@ -94,10 +110,20 @@ class FleetFilter(_Filter):
             show=self.show,
             severity=self.severity,
             provider=self.integration_type,
-            csm="" if self.csm == "-" else self.csm,
+            csm=self.csm_key,
             customer=self.customer,
             search=self.q,
             sort=self.order,
             after=after,
             limit=self.limit + 1,
+        )
+
+
+class CustomersFilter(_Searched):
+    sort: CustomerSort = CustomerSort.NAME
+
+    def wanted(self, only: UUID | None, after: Sequence[str] | None) -> CustomersWanted:
+        """One row more than asked for shows whether there is a next page."""
+        return CustomersWanted(
+            only=only, search=self.q, csm=self.csm_key, sort=self.sort, after=after, limit=self.limit + 1
         )

@@ -35,9 +35,8 @@ async def fleet_rows(use: Resources, wanted: FleetFilter, only: UUID | None) -> 
     """The rows of one page, and where the next one begins. Raises BadCursorError."""
     scope = wanted.scope("fleet", only)
     rows = await use.fleet.rows(wanted.wanted(only, use.cursors.read_place(scope, wanted.cursor)))
-    items = [_named(row, use.settings.product_name) for row in rows[: wanted.limit]]
-    more = use.cursors.after_place(scope, items[-1]["place"]) if len(rows) > wanted.limit else None
-    return items, more
+    items, more = use.cursors.split_places(scope, rows, wanted.limit)
+    return [_named(row, use.settings.product_name) for row in items], more
 
 
 def _named(row: dict[str, Any], product_name: str) -> dict[str, Any]:

@@ -44,8 +44,7 @@ async def list_incidents(key: ReadKey, wanted: Annotated[IncidentFilter, Query()
     only = only_own(key, wanted.customer)
     scope = wanted.scope("incidents", only)
     rows = await use.reader.incidents(wanted.wanted(only, use.cursors.read_after(scope, wanted.cursor)))
-    items = rows[: wanted.limit]
-    more = use.cursors.after(scope, items[-1]["detected_at"], items[-1]["id"]) if len(rows) > wanted.limit else None
+    items, more = use.cursors.split(scope, rows, wanted.limit, by="detected_at")
     return {"items": items, "next_cursor": more}
 
 

@@ -87,8 +87,7 @@ async def list_integrations(key: ReadKey, wanted: Annotated[IntegrationFilter, Q
     only = only_own(key, wanted.customer)
     scope = wanted.scope("integrations", only)
     rows = await use.reader.integrations(wanted.wanted(only, use.cursors.read_after(scope, wanted.cursor)))
-    items = rows[: wanted.limit]
-    more = use.cursors.after(scope, items[-1]["created_at"], items[-1]["id"]) if len(rows) > wanted.limit else None
+    items, more = use.cursors.split(scope, rows, wanted.limit, by="created_at")
     return {"items": [integration_answer(row, use) for row in items], "next_cursor": more}
 
 

@@ -114,8 +114,7 @@ async def list_maintenance(key: ReadKey, asked: Annotated[MaintenanceQuery, Quer
     rows = await use.reliability_store.maintenance(
         only, customer=asked.customer, after=use.cursors.read_after(scope, asked.cursor), limit=asked.limit + 1
     )
-    items = rows[: asked.limit]
-    more = use.cursors.after(scope, items[-1]["from"], items[-1]["id"]) if len(rows) > asked.limit else None
+    items, more = use.cursors.split(scope, rows, asked.limit, by="from")
     return {"items": items, "next_cursor": more}
 
 

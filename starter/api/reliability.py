@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from starter import tables
 from starter.api.auth import ReadKey, only_own
+from starter.api.histories import ledger_rows
 from starter.api.paths import ExternalId, Limit, Text
 from starter.api.problems import answers
 from starter.api.reliability_models import (
@@ -41,9 +42,18 @@ def not_empty(window: timedelta) -> timedelta:
     return window
 
 
-class _Asked(BaseModel):
+Window: TypeAlias = Annotated[Duration, AfterValidator(not_empty)]
+
+
+class WindowQuery(BaseModel):
+    """Over which time that ends now."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    window: Window = Field("90d", validate_default=True, examples=["90d", "24h"])
+
+
+class ReliabilityQuery(WindowQuery):
     format: Literal["json", "csv"] | None = Field(None, description="Instead of the header `Accept: text/csv`.")
 
     def wants_csv(self, request: Request) -> bool:
@@ -51,16 +61,8 @@ class _Asked(BaseModel):
         return self.format == "csv" or (self.format is None and accepted.strip().lower() == "text/csv")
 
 
-class ReliabilityQuery(_Asked):
-    window: Annotated[Duration, AfterValidator(not_empty)] = Field(
-        "90d", validate_default=True, examples=["90d", "24h"]
-    )
-
-
-class SuccessQuery(_Asked):
-    window: Annotated[Duration, AfterValidator(not_empty)] = Field(
-        "30d", validate_default=True, examples=["30d", "24h"]
-    )
+class SuccessQuery(ReliabilityQuery):
+    window: Window = Field("30d", validate_default=True, examples=["30d", "24h"])
     customer: Text | None = Field(None, description="Only this customer; the baseline of tickets is of all together.")
     measure: Name | None = Field(None, description="Only this one; as CSV: everything that it was computed from.")
     limit: Annotated[int, Field(ge=0, le=500)] = Field(50, description="At most so many `items` of each measure.")
@@ -119,11 +121,8 @@ async def get_health_score(
 ) -> object:
     """Each change belongs to an incident: lowered once, and given back when it ends."""
     customer = await use.customers.get(external_id, key.customer_id)
-    scope = f"health-score/{customer['id']}"
     score = await use.reliability_store.score(customer["id"])
-    rows = await use.reliability_store.ledger(customer["id"], use.cursors.read_after(scope, cursor), limit + 1)
-    items = rows[:limit]
-    more = use.cursors.after(scope, items[-1]["created_at"], items[-1]["id"]) if len(rows) > limit else None
+    items, more = await ledger_rows(use, customer["id"], cursor, limit)
     return {
         "customer": customer,
         "health_score": score["shown"],

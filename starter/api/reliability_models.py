@@ -232,10 +232,11 @@ def success_answer(report: SuccessReport, limit: int) -> SuccessAnswer:
 def _with_trend(report: IntegrationReport | CustomerReport | FleetReport) -> dict[str, Any]:
     past = report.before
     before = {"uptime": past.uptime, "minutes_down": past.down, "incidents": past.incidents}
-    return _figures(report.figures) | {"trend": report.trend, "before": before}
+    return figures_answer(report.figures) | {"trend": report.trend, "before": before}
 
 
-def _figures(found: Figures) -> dict[str, Any]:
+def figures_answer(found: Figures) -> dict[str, Any]:
+    """As FiguresAnswer."""
     return {
         "uptime": found.uptime,
         "observed_minutes": found.observed,

@@ -21,6 +21,8 @@ from activities.db.fleet import Fleet
 from activities.db.incidents import IncidentStore
 from activities.db.integrations import IntegrationStore
 from activities.db.keys import KeyStore
+from activities.db.metrics import MetricStore
+from activities.db.overview import Overview
 from activities.db.pool import Pool
 from activities.db.reading import Reader
 from activities.db.reliability import ReliabilityStore
@@ -73,6 +75,8 @@ class Resources:
     reliability_store: ReliabilityStore
     reliability: Reliability
     fleet: Fleet
+    overview: Overview
+    metrics: MetricStore
     actions: Actions
     views: ViewLoader
     bounces: Bounces
@@ -120,6 +124,8 @@ class Resources:
             reliability_store=store,
             reliability=Reliability(store, lambda: policy.current),
             fleet=Fleet(pool),
+            overview=Overview(pool),
+            metrics=MetricStore(pool),
             actions=Actions(pool),
             views=views,
             bounces=Bounces(pool, views),

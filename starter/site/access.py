@@ -39,6 +39,13 @@ async def viewer(request: Request) -> Session:
     return session
 
 
+async def viewer_of_all(session: Annotated[Session, Depends(viewer)]) -> Session:
+    """Raises Problem (404) for somebody who may see only one customer."""
+    if session.only is not None:
+        raise Problem(404, "this page is of all customers; you may see one")
+    return session
+
+
 async def pressed(request: Request, session: Annotated[Session, Depends(viewer)]) -> Pressed:
     """Raises Problem (403) if the form is not from a page of ours that this session saw."""
     refuse_other_sites(request)
@@ -76,6 +83,7 @@ async def form_of(request: Request) -> dict[str, str]:
 
 
 Viewer: TypeAlias = Annotated[Session, Depends(viewer)]
+ViewerOfAll: TypeAlias = Annotated[Session, Depends(viewer_of_all)]
 Whoever: TypeAlias = Annotated[Session | None, Depends(whoever)]
 Button: TypeAlias = Annotated[Pressed, Depends(pressed)]
 OperatorsButton: TypeAlias = Annotated[Pressed, Depends(operated)]

@@ -15,7 +15,7 @@ from activities.rendering import Renderer
 
 _OURS = Path(__file__).parent / "assets"
 _VENDORED = _OURS / "vendor"
-_SHEETS = ("relink.css", "site/site.css")  # in templates/pages, so that RELINK_TEMPLATES_DIR may bring others
+_SHEETS = ("relink.css", "figures.css", "site/site.css")  # of templates/pages: RELINK_TEMPLATES_DIR may bring others
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
 from starlette.responses import HTMLResponse, StreamingResponse
 
 from activities import phrases
 from activities.db.fleet import Show, Sort
-from activities.playbooks.loader import load_catalogue
 from starter.api.filters import FleetFilter
 from starter.api.fleet import fleet_page, fleet_rows
-from starter.api.resources import Resources, Use
+from starter.api.resources import Use
 from starter.site.access import Viewer
+from starter.site.names import provider
 from starter.site.pages import show, site_router
-from starter.site.sessions import Session
-from starter.site.tables import Row, csv_file
+from starter.site.tables import Row, all_pages, csv_file
 from starter.site.words import WHO_FIXES
-from workflows.domain.explanation import provider_name
 from workflows.domain.policy import Severity
 
 router = site_router()
@@ -71,10 +68,10 @@ async def fleet(request: Request, session: Viewer, wanted: Annotated[FleetQuery,
         "fleet.html",
         session,
         wanted=wanted,
-        rows=[_shown(row) for row in found["items"]],
+        rows=[fleet_row(row) for row in found["items"]],
         found=found,
         severities=[(severity, by_severity.get(severity, 0)) for severity in Severity],
-        providers=[(c["value"], _provider(c["value"]), c["count"]) for c in found["by_provider"][:_MOST_FACETS]],
+        providers=[(c["value"], provider(c["value"]), c["count"]) for c in found["by_provider"][:_MOST_FACETS]],
         csms=[(c["value"] or "-", c["name"] or "No CSM", c["count"]) for c in found["by_csm"][:_MOST_FACETS]],
         shows=_SHOW,
         sorts=_SORT,
@@ -85,18 +82,11 @@ async def fleet(request: Request, session: Viewer, wanted: Annotated[FleetQuery,
 @router.get("/fleet.csv")
 async def fleet_csv(session: Viewer, wanted: Annotated[FleetQuery, Query()], use: Use) -> StreamingResponse:
     """All rows of these filters, not only a page of them."""
-    return csv_file("fleet", _all(use, wanted, session), *_COLUMNS)
 
+    async def page(cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        return await fleet_rows(use, wanted.model_copy(update={"limit": 500, "cursor": cursor}), session.only)
 
-async def _all(use: Resources, wanted: FleetFilter, session: Session) -> AsyncIterator[Row]:
-    page = wanted.model_copy(update={"limit": 500, "cursor": None})
-    while True:
-        rows, cursor = await fleet_rows(use, page, session.only)
-        for row in rows:
-            yield _flat(row)
-        if cursor is None:
-            return
-        page = page.model_copy(update={"cursor": cursor})
+    return csv_file("fleet", all_pages(page, _flat), *_COLUMNS)
 
 
 def _flat(row: Row) -> Row:
@@ -106,13 +96,14 @@ def _flat(row: Row) -> Row:
     return {**row, **of_incident, "customer": customer["external_id"], "customer_name": customer["name"]}
 
 
-def _shown(row: Row) -> dict[str, object]:
-    provider, incident = _provider(row["integration_type"]), row["incident"]
+def fleet_row(row: Row) -> dict[str, object]:
+    """A row of the fleet in words."""
+    called, incident = provider(row["integration_type"]), row["incident"]
     since = datetime.fromisoformat(incident["opened_at"]) if incident else None
     return {
         **row,
-        "name": row["display_name"] or provider,
-        "provider": provider,
+        "name": row["display_name"] or called,
+        "provider": called,
         "money": phrases.money(row["arr"]) if row["arr"] is not None else None,
         "since": since and phrases.moment_with_zone(since, UTC),
         "down_for": since and phrases.lasted(max(datetime.now(UTC), since) - since),
@@ -127,7 +118,3 @@ def _state(incident: Row) -> str:
     if incident["snoozed_until"]:
         return "snoozed"
     return "acknowledged" if incident["acknowledged_at"] else "open"
-
-
-def _provider(integration_type: str) -> str:
-    return provider_name(integration_type, load_catalogue().find(integration_type))

@@ -28,9 +28,15 @@ class Section:
 
     label: str
     path: str
+    of_all: bool = False  # across customers: nothing for somebody who may see one
 
 
-SECTIONS = (Section("Fleet", "/fleet"),)
+SECTIONS = (
+    Section("Fleet", "/fleet"),
+    Section("Customers", "/customers"),
+    Section("Providers", "/providers", of_all=True),
+    Section("Success", "/success"),
+)
 HOME = SECTIONS[0].path
 
 
@@ -65,7 +71,7 @@ def show(request: Request, template: str, session: Session | None, status: int =
     """A page of templates/pages/site/, in the frame that `session` sees."""
     use = resources_of(request)
     path = request.url.path
-    sections = SECTIONS if session else ()
+    sections = [s for s in SECTIONS if session and not (s.of_all and session.only)]
     frame = {
         "base": use.base_path,
         "asset": lambda name: f"{use.base_path}/static/{use.assets.address(name)}",
@@ -77,7 +83,7 @@ def show(request: Request, template: str, session: Session | None, status: int =
         "when": when,
         "now": datetime.now(UTC),
     }
-    return html(use.renderer.page(f"site/{template}", **frame, **context), status, policy=SITE)
+    return html(use.renderer.page(f"site/{template}", **frame | context), status, policy=SITE)
 
 
 def when(at: datetime) -> Markup:

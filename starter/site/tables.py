@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -24,13 +24,33 @@ def changed(request: Request, base: str, path: str | None = None, **changes: obj
     return f"{address}?{query}" if query else address
 
 
-def csv_file(name: str, rows: AsyncIterator[Row], *columns: str) -> StreamingResponse:
+def csv_file(name: str, rows: AsyncIterable[Row], *columns: str) -> StreamingResponse:
     """A download of these columns, written while it is read."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}-{datetime.now(UTC):%Y-%m-%d}.csv"'}
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)
+    headers = {"Content-Disposition": f'attachment; filename="{safe}-{datetime.now(UTC):%Y-%m-%d}.csv"'}
     return StreamingResponse(_lines(rows, *columns), media_type=tables.MEDIA_TYPE, headers=headers)
 
 
-async def _lines(rows: AsyncIterator[Row], *columns: str) -> AsyncIterator[str]:
+async def _lines(rows: AsyncIterable[Row], *columns: str) -> AsyncIterator[str]:
     yield tables.line(columns)
     async for row in rows:
         yield tables.line(row[column] for column in columns)
+
+
+async def all_pages(
+    read: Callable[[str | None], Awaitable[tuple[Sequence[Row], str | None]]], flat: Callable[[Row], Row] = dict
+) -> AsyncIterator[Row]:
+    """The rows of a whole list, each as `flat` makes it; `read` gives one page, and the cursor of the next."""
+    cursor = None
+    while True:
+        rows, cursor = await read(cursor)
+        for row in rows:
+            yield flat(row)
+        if cursor is None:
+            return
+
+
+async def all_rows(rows: Iterable[Row]) -> AsyncIterator[Row]:
+    """Rows that are there already."""
+    for row in rows:
+        yield row

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from activities import phrases
 from activities.db import ledger
 from starter.api.funnel import funnel
 
@@ -54,14 +53,16 @@ _HINTS = {
     "person": "somebody said so",
     "monitor": "our monitor saw it",
 }
-_ENDINGS = {
-    "verified": "our check found it working",
-    "reported": "it was reported as working",
-    "not_confirmed": "our check found nothing wrong",
-    "no_longer_used": "no longer used",
-    "false_alarm": "a false alarm",
-    "removed": "the integration was removed",
-}
+ENDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "verified": "our check found it working",
+        "reported": "it was reported as working",
+        "not_confirmed": "our check found nothing wrong",
+        "no_longer_used": "no longer used",
+        "false_alarm": "a false alarm",
+        "removed": "the integration was removed",
+    }
+)
 WHO_FIXES = MappingProxyType(
     {
         "customer_user": "The customer's user fixes it",
@@ -151,21 +152,6 @@ class Words:
             for step in funnel(deliveries, incident, timeline)
         ]
 
-    def earlier(self, rows: Sequence[Row], shown: UUID | None) -> list[dict[str, object]]:
-        """The incidents beside the one that is shown, newest first."""
-        return [self._past(row) for row in rows if row["id"] != shown]
-
-    def _past(self, row: Row) -> dict[str, object]:
-        closed = row["closed_at"]
-        return {
-            "id": row["id"],
-            "number": row["number"],
-            "opened": self._told(row["opened_at"]),
-            "down_for": phrases.lasted(max(closed, row["opened_at"]) - row["opened_at"]) if closed else None,
-            "reason": row["diagnosis"]["reason"],
-            "ending": _ENDINGS.get(row["resolution"] or "", "still open"),
-        }
-
     def _delivery(self, row: Row) -> dict[str, object]:
         opened, at = self._told(row["opened_at"]), row["sent_at"] or row["created_at"]
         return {
@@ -215,7 +201,7 @@ class Words:
         said["seen"] = f" ({details['seen']})" if details.get("seen") else ""
         reported = details.get("evidence") == "reported"
         said["recovered"] = "Reported as working again" if reported else "Our check found it working again"
-        said["resolution"] = _ENDINGS.get(details.get("resolution", ""), "by hand")
+        said["resolution"] = ENDINGS.get(details.get("resolution", ""), "by hand")
         try:
             return _SENTENCES[kind].format_map(said)
         except (KeyError, ValueError):  # a kind, or a detail of one, that another version wrote

@@ -75,8 +75,8 @@ async def test_one_customer_is_found_by_indexes(large: Pool) -> None:
     customer: UUID = await large.fetchval("select id from customers where external_id = 'c77'")
     time = (NOW - timedelta(days=180), NOW)
     for statement, arguments in {
-        "histories": (*time, [customer], None),
-        "uncounted": (*time, [customer], None),
+        "histories": (*time, [customer], None, None),
+        "uncounted": (*time, [customer], None, None),
         "ledger": (customer, None, None, 50),
         "score": (customer,),
     }.items():
@@ -89,7 +89,7 @@ async def test_a_page_of_integrations_is_found_by_indexes(large: Pool) -> None:
     page = [
         row["id"] for row in await large.fetch("select id from integration_health order by created_at, id limit 50")
     ]
-    found = await scans(large, "histories", NOW - timedelta(days=180), NOW, None, page)
+    found = await scans(large, "histories", NOW - timedelta(days=180), NOW, None, page, None)
     assert ("incidents", "Seq Scan") not in found
     assert ("integration_health", "Seq Scan") not in found
 
@@ -97,7 +97,7 @@ async def test_a_page_of_integrations_is_found_by_indexes(large: Pool) -> None:
 async def test_lately_is_found_by_indexes(large: Pool) -> None:
     """What was not over by last week, and what customers reported since, of all: not by reading the whole year."""
     time = (NOW - timedelta(days=7), NOW)
-    assert ("incidents", "Seq Scan") not in await scans(large, "histories", *time, None, None)
+    assert ("incidents", "Seq Scan") not in await scans(large, "histories", *time, None, None, None)
     assert ("integration_events", "Seq Scan") not in await scans(large, "reported", *time, None)
 
 

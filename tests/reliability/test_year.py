@@ -7,62 +7,30 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import asyncpg
 import lxml.html
 import pytest
 import pytest_asyncio
 
-from activities.db.pool import create_pool
-from starter.api import reliability
 from starter.commands.output import CommandError
 from starter.commands.report import report
 from starter.embedded.postgres import PostgresServer
 from starter.reporting import percent
-from tests.api.calling import Api, opened
-from tests.conftest import TEMPLATE
-from tests.reliability.year import DAY, LAST, Connection, Trouble, Truth, Year, knowing, settled, simulate, troubles
-from tests.reliability.year_rows import Written, write
+from tests.reliability.known import Known, known_year
+from tests.reliability.year import DAY, LAST, Connection, Trouble, Truth, Year, knowing, settled, troubles
 from workflows.domain.durations import parse_duration
 
 CHRONIC_WINDOW, CHRONIC_INCIDENTS, CHRONIC_DOWN = 30 * DAY, 3, 0.01 * 30 * DAY
 
 
-@dataclass
-class Known:
-    """The year, the rows that it became, and the API that tells of it at its last minute."""
-
-    year: Year
-    rows: Written
-    api: Api
-    url: str
-
-    async def get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        response = await self.api.http.get(path, params=parameters)
-        assert response.status_code == 200, response.text
-        return dict(response.json())
-
-
 @pytest_asyncio.fixture(scope="module")
 async def known(postgres_server: PostgresServer) -> AsyncIterator[Known]:
-    name = f"year_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(postgres_server.url)
-    await admin.execute(f"create database {name} template {TEMPLATE}")
-    year = simulate()
-    url = postgres_server.database(name)
-    async with create_pool(url) as pool, opened(pool) as api:
-        rows = await write(pool, year)
-        api.resources.throttle.take = lambda *_: None  # type: ignore[method-assign]  # so many questions at once
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(reliability, "now", lambda: rows.until)
-            yield Known(year, rows, api, url)
-    await admin.execute(f"drop database {name} with (force)")
-    await admin.close()
+    async with known_year(postgres_server) as found:
+        yield found
 
 
 def minutes(window: str) -> int:

@@ -42,7 +42,14 @@ GUARDS = {
     ("DELETE", INTEGRATION): "admin",
     ("GET", "/v1/integrations"): "read",
     ("GET", "/v1/integrations/{integration}"): "read",
+    ("GET", "/v1/integrations/{integration}/events"): "read",
+    ("GET", "/v1/integrations/{integration}/metrics"): "read",
+    ("GET", "/v1/integrations/{integration}/reliability"): "read",
+    ("GET", "/v1/credentials"): "read",
     ("GET", "/v1/fleet"): "read",
+    ("GET", "/v1/fleet/customers"): "read",
+    ("GET", "/v1/fleet/providers"): "read",
+    ("GET", "/v1/fleet/providers/{integration_type}"): "read",
     ("GET", "/v1/incidents"): "read",
     ("GET", INCIDENT): "read",
     ("POST", f"{INCIDENT}/acknowledge"): "operate",
@@ -59,11 +66,28 @@ GUARDS = {
     ("POST", "/codec/decode"): "read",
 }
 # Narrowed by ?customer=
-OF_ALL = {"/v1/fleet", "/v1/incidents", "/v1/integrations", "/v1/maintenance", "/v1/metrics/success"}
-OF_ALL_CUSTOMERS = {"/codec/decode"}  # nothing for a key of one customer
+OF_ALL = {
+    "/v1/credentials", "/v1/fleet", "/v1/incidents", "/v1/integrations", "/v1/maintenance", "/v1/metrics/success",
+}  # fmt: skip
+# Lists of customers: a key of one sees itself.
+CUSTOMERS = {"/v1/customers", "/v1/fleet/customers"}
+OF_ALL_CUSTOMERS = {
+    "/codec/decode",
+    "/v1/fleet/providers",
+    "/v1/fleet/providers/{integration_type}",
+}  # nothing for a key of one customer
 # Staff's pages, for whoever is signed in (tests/site goes through all of them), how to get there, and what they load.
 INCIDENT_PAGES = {"/incidents/{incident}", "/incidents/{incident}/{action}"}
-SITE = {"/fleet", "/fleet.csv", "/integrations/{integration}"} | INCIDENT_PAGES
+RECORDS = ("/customers/{external_id}", "/integrations/{integration}")
+TABLES = {
+    "/fleet.csv",
+    "/customers.csv",
+    "/providers.csv",
+    "/success.csv",
+    "/providers/{integration_type}/failures.csv",
+}
+SITE = {"/fleet", "/customers", "/providers", "/providers/{integration_type}", "/success", *RECORDS} | INCIDENT_PAGES
+SITE |= TABLES | {f"{page}/{{table}}.csv" for page in RECORDS}
 SIGN_IN = {"/", "/sign-in", "/sign-in/link/{token}", "/sign-in/provider", "/sign-in/return", "/sign-out"}
 FILES = {"/static/relink.css", "/static/{address}"}
 # Not described in /openapi.json: these, the description itself, and what shows it.
@@ -148,6 +172,7 @@ def concrete(
         "maintenance": MAINTENANCE,
         "token": token,
         "address": "site.css",
+        "table": "incidents",
         "action": "acknowledge",
     }
     return path.replace(":path", "").format(**values)

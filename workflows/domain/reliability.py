@@ -135,6 +135,18 @@ class History:
     def begun_in(self, window: Span) -> list[Incident]:
         return [i for i in self.disconnections if window.has(i.began_at)]
 
+    def is_there(self, at: datetime) -> bool:
+        """Registered before, and neither removed nor out of use by then."""
+        return self.created_at < at and (self.ended_at is None or self.ended_at > at)
+
+    def down_at(self, at: datetime) -> Incident | None:
+        """The disconnection that lasts at this moment, if one does; none of what is gone."""
+        if self.ended_at is not None and self.ended_at <= at:
+            return None
+        return next(
+            (i for i in self.disconnections if i.began_at < at and (i.ended_at is None or i.ended_at > at)), None
+        )
+
 
 @dataclass(frozen=True)
 class Times:
@@ -233,7 +245,7 @@ def figures(histories: Sequence[History], window: Span) -> Figures:
         down=total(found.down),
         by_cause={cause: total(spans) for cause, spans in found.by_cause.items()},
         incidents=len(begun),
-        still_down=sum(_is_down_at_end(history, window) for history in histories),
+        still_down=sum(history.down_at(window.end) is not None for history in histories),
         detecting=Mean.of(i.known_at - i.began_at for i in begun),
         acknowledging=Mean.of(max(i.acknowledged_at - i.known_at, timedelta(0)) for i in begun if i.acknowledged_at),
         repairing=Mean.of(i.repaired_at - i.began_at for i in begun if i.repaired_at),
@@ -251,14 +263,6 @@ def added(all_figures: Sequence[Figures]) -> Figures:
         detecting=sum((f.detecting for f in all_figures), Mean()),
         acknowledging=sum((f.acknowledging for f in all_figures), Mean()),
         repairing=sum((f.repairing for f in all_figures), Mean()),
-    )
-
-
-def _is_down_at_end(history: History, window: Span) -> bool:
-    if history.ended_at is not None and history.ended_at <= window.end:
-        return False
-    return any(
-        i.began_at < window.end and (i.ended_at is None or i.ended_at > window.end) for i in history.disconnections
     )
 
 

@@ -9,6 +9,7 @@ from integration_health h
 join customers c on c.id = h.customer_id
 left join incidents i on i.integration_health_id = h.id and i.opened_at < $2 and coalesce(i.closed_at, 'infinity') > $1
 where ($3::uuid[] is null or h.customer_id = any($3)) and ($4::uuid[] is null or h.id = any($4))
+  and ($5::text is null or h.integration_type = $5)
   and h.created_at < $2 and coalesce(h.removed_at, 'infinity') > $1
 order by c.external_id, h.integration_type, h.integration_id, h.id
 
@@ -20,12 +21,14 @@ join integration_health h on (m.customer_id is null or h.customer_id = m.custome
   and (m.integration_id is null or h.integration_id = m.integration_id)
 where m.starts_at < $2 and m.ends_at > $1
   and ($3::uuid[] is null or h.customer_id = any($3)) and ($4::uuid[] is null or h.id = any($4))
+  and ($5::text is null or h.integration_type = $5)
 union all
 select a.integration_health_id, a.gone_at, a.back_at
 from integration_absences a
 join integration_health h on h.id = a.integration_health_id
 where a.gone_at < $2 and a.back_at > $1
   and ($3::uuid[] is null or h.customer_id = any($3)) and ($4::uuid[] is null or h.id = any($4))
+  and ($5::text is null or h.integration_type = $5)
 
 -- name: reported
 select id from integration_events
