@@ -21,7 +21,7 @@ from starter.api.reliability_tables import INTEGRATION_COLUMNS, integration_rows
 from starter.api.resources import Resources, Use
 from starter.reporting import customer_facts
 from starter.site.access import Viewer
-from starter.site.names import HEALTH, called, incident_row
+from starter.site.names import HEALTH, called, incident_row, named
 from starter.site.pages import show, site_router
 from starter.site.tables import Row, all_pages, csv_file
 from workflows.domain.durations import parse_duration
@@ -77,6 +77,9 @@ async def customer(
         credential_rows(use, id_, None, asked.credentials, _ROWS),
     )
     now = reliability.now()
+    facts = customer_facts(report)
+    shown = zip(facts["integrations"], report.integrations, strict=False)  # of very many, not all are facts
+    facts["integrations"] = [named(fact, one) for fact, one in shown]
     product_name = use.settings.product_name
     return show(
         request,
@@ -86,7 +89,7 @@ async def customer(
         money=phrases.money(known["arr"]) if known["arr"] is not None else None,
         asked=asked,
         windows=WINDOWS,
-        facts=customer_facts(report),
+        facts=facts,
         score=score,
         ledger=[{**row, "name": called(row["integration"])} for row in ledger[0]],
         ledger_more=ledger[1],

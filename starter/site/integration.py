@@ -25,7 +25,7 @@ from starter.reporting import causes, integration_facts, tiles
 from starter.site.access import Viewer, Whoever
 from starter.site.charts import looks
 from starter.site.customer import CREDENTIAL_COLUMNS, INCIDENT_COLUMNS, ending, flat
-from starter.site.names import incident_row, provider
+from starter.site.names import incident_row, named, provider
 from starter.site.pages import SignedOutError, say, show, site_router
 from starter.site.sessions import Session
 from starter.site.staff import Role
@@ -179,7 +179,7 @@ async def _lists(use: Resources, row: dict[str, Any], asked: IntegrationQuery) -
         "has_monitor": row["monitor"] is not None,
         "chart": chart,
         "chart_windows": _CHARTS,
-        "reliability": report and integration_facts(report),
+        "reliability": report and named(integration_facts(report), report),
         "tiles": report and tiles(report.figures, report.before, report.trend),
         "causes": report and causes(report.figures),
         "events": [_event(event) for event in events[0]],

@@ -9,6 +9,7 @@ from typing import Any
 
 from activities import phrases
 from activities.playbooks.loader import load_catalogue
+from activities.reliability import IntegrationReport
 from starter.site.words import ENDINGS, WHO_FIXES
 from workflows.domain.explanation import provider_name
 from workflows.domain.reliability import cause_of
@@ -43,6 +44,13 @@ def called(integration: Mapping[str, Any]) -> str:
     if integration["display_name"]:
         return str(integration["display_name"])
     return " ".join(filter(None, (provider(integration["integration_type"]), integration["integration_id"])))
+
+
+def named(fact: Mapping[str, Any], report: IntegrationReport) -> dict[str, Any]:
+    """A fact of starter/reporting.py with the integration's name as the pages write it."""
+    subject = report.subject
+    names = ("integration_type", "integration_id", "display_name")
+    return {**fact, "name": called({name: getattr(subject, name) for name in names})}
 
 
 def incident_row(row: Mapping[str, Any], now: datetime, product_name: str) -> dict[str, Any]:

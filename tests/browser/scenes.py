@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from activities.db.ledger import CUSTOMER
+from activities.db.metrics import Observed, add_metrics
 from activities.links import LIFETIMES, Purpose
 from starter.site.sessions import sign_in_link as sign_in_link_for
 from starter.site.staff import Role
@@ -131,6 +132,60 @@ def incident(*, is_over: bool = False) -> Scene:
 
 async def unknown_incident(site: Site) -> str:
     return f"/incidents/{uuid4()}"
+
+
+async def lived(site: Site) -> str:
+    """A customer with names that nobody can break, two integrations, and everything that its pages can show of them;
+    gives the id of the integration that is down."""
+    api = site.api
+    await api.customer(**LONG)
+    await api.integration("slack/alerts", display_name="Donaudampfschifffahrt" * 4)
+    await api.event(integration_type="slack", integration_id="alerts")
+    story = await begin(api, is_critical=True)
+    id_, now = UUID(story.integration), datetime.now(UTC)
+    await api.pool.execute("update integration_health set created_at = now() - interval '80 days' where id = $1", id_)
+    for n, ending in enumerate(("verified", "reported", "no_longer_used", "false_alarm")):
+        await api.pool.execute(
+            "insert into incidents select r.* from incidents i, jsonb_populate_record(i, jsonb_build_object("
+            " 'id', gen_random_uuid(), 'number', 100 + $2::integer, 'status', 'closed', 'resolution', $3::text,"
+            " 'opened_at', now() - $4 * interval '1 day', 'detected_at', now() - $4 * interval '1 day',"
+            " 'closed_at', now() - ($4 - 0.7) * interval '1 day')) r where i.id = $1",
+            UUID(story.incident), n, ending, 9 * n + 5,
+        )  # fmt: skip
+    for n, (label, who) in enumerate((("Refresh token", "customer"), ("SAML-Signatur" * 9, "us"), ("Secret", "us"))):
+        await api.pool.execute(
+            "insert into credential_ends values ($1, 'certificate', $2, now() + $3 * interval '15 days', $4, now())",
+            id_, label, n - 0.1, who,
+        )  # fmt: skip
+    async with api.pool.acquire() as connection:
+        for n in range(60):
+            seen = Observed(id_, now - timedelta(minutes=23 * n), n % 7 != 0, timedelta(milliseconds=90 + 7 * (n % 13)))
+            await add_metrics(connection, [seen], timedelta(minutes=15))
+    return str(id_)
+
+
+async def customer(site: Site) -> str:
+    await lived(site)
+    return f"/customers/{site.api.name}"
+
+
+async def untouched_customer(site: Site) -> str:
+    await site.api.customer()
+    return f"/customers/{site.api.name}"
+
+
+async def integration(site: Site) -> str:
+    return f"/integrations/{await lived(site)}"
+
+
+def after_life(address: str) -> Scene:
+    """A page of all customers, one of whom has lived."""
+
+    async def scene(site: Site) -> str:
+        await lived(site)
+        return address
+
+    return scene
 
 
 def status_of(api: Api, integration: str, *, ago: timedelta = timedelta()) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.async_api import Page, expect
 
 from starter.site.staff import Role
 from tests.api.story import Story, begin
+from tests.browser import scenes
 from tests.browser.judges import Tab
 from tests.browser.site import Site
 
@@ -115,3 +117,58 @@ async def test_times_are_the_readers_own(story: Story, site: Site, tab: Tab, pla
     for one, zone in ((tab, "Times are in "), (plain_tab, "Times are UTC.")):
         await open_as(Role.VIEWER, site, one.page, f"/incidents/{story.incident}")
         await expect(one.page.locator("footer")).to_contain_text(zone)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+async def test_somebody_prepares_a_renewal_call(
+    scripts: bool, site: Site, tab: Tab, plain_tab: Tab, tmp_path: Path
+) -> None:
+    """From the list of customers to one, over half a year, to its integration, its provider, and what success is;
+    every table on the way can be downloaded."""
+    page, own = (tab if scripts else plain_tab).page, await site.newcomer()
+    await scenes.lived(own)
+    await own.api.customer(name=f"Company {own.api.name}")
+    await open_as(Role.VIEWER, site, page, "/customers")
+    await page.get_by_label("Search").fill(own.api.name)
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.get_by_role("row")).to_have_count(2)
+    assert await saved(page, "#csv", tmp_path) == 1
+    await page.get_by_role("link", name=f"Company {own.api.name}").click()
+    await expect(page.locator("h1")).to_have_text(f"Company {own.api.name}")
+    await expect(page.locator(".chronic")).to_contain_text("disconnections in 30 days")
+    await page.get_by_role("link", name="180 days").click()
+    await expect(page.locator("#figures")).to_contain_text("180 days")
+    for table, rows in (("integrations", 2), ("incidents", 6), ("credentials", 3)):
+        assert await saved(page, f"#{table}-csv", tmp_path) == rows, table
+    await page.get_by_role("table").first.get_by_role("link", name="Salesforce").click()
+    await expect(page.locator("#looks")).to_have_text("What our checks measured")
+    await page.get_by_role("link", name="7 days").click()
+    await expect(page.locator("#charts-7d")).to_have_attribute("aria-current", "true")
+    await page.get_by_text("In numbers").click()
+    assert await page.locator("details table").get_by_role("row").count() > 10
+    for table, rows in (("looks", 60), ("events", 1), ("incidents", 5), ("credentials", 3)):
+        assert abs(await saved(page, f"#{table}-csv", tmp_path) - rows) <= (5 if table == "looks" else 0), table
+    await page.get_by_role("link", name="Salesforce", exact=True).click()
+    await expect(page.locator("#answer")).to_contain_text("customers")
+    assert await saved(page, "#days-csv", tmp_path) == 90
+    assert await saved(page, "#now-csv", tmp_path) >= 1
+    await page.get_by_role("link", name="Providers").click()
+    await expect(page.get_by_role("table")).to_contain_text("Salesforce")
+    await page.get_by_role("link", name="Success").click()
+    await page.get_by_role("link", name="Uptime of all integrations").click()
+    await expect(page.locator("#behind")).to_contain_text("the least reliable first")
+    assert await saved(page, "#behind-csv", tmp_path) >= 2
+    assert await saved(page, "#measures-csv", tmp_path) == 4
+    if scripts:
+        assert tab.complaints == []
+
+
+async def saved(page: Page, link: str, folder: Path) -> int:
+    """Downloads a table; how many rows it has below its head."""
+    async with page.expect_download() as opening:
+        await page.locator(link).click()
+    download = await opening.value
+    assert download.suggested_filename.endswith(".csv")
+    await download.save_as(folder / "table.csv")
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
+        return len(list(csv.reader(file))) - 1

@@ -52,7 +52,7 @@ def average(minutes: Iterable[float]) -> str:
 def assert_tiles(shown: Any, truth: Truth, before: Truth) -> None:
     """The figures at the top of a page."""
     tiles = {
-        text(d.find("dt")): [text(dd) for dd in d.findall("dd")] for d in shown.xpath("//dl[@class='figures']/div")
+        text(d.find("dt")): [text(dd) for dd in d.findall("dd")] for d in shown.xpath("//dl[@class='measured']/div")
     }
     assert tiles["Uptime"][0] == percent(share(truth))
     if before.seen:
