@@ -10,7 +10,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
@@ -126,9 +126,10 @@ class EmailSender:
         views = [view, *[await self._views.load(incident) for incident in claim.along]]
         broken = [each for each in views if each.status == "open"] or [view]  # the rest may have ended since the claim
         linked = [(each, self._link(each, claim, now)) for each in broken]
+        about: dict[str, Any] = {"contact": reader, "now": now, "reminder": int(claim.details.get("number", 0))}
         if len(linked) == 1:
-            return self._render.customer_mail(linked[0][0], contact=reader, now=now, reconnect_link=linked[0][1])
-        return self._render.customer_mail_of_several(linked, contact=reader, now=now)
+            return self._render.customer_mail(linked[0][0], reconnect_link=linked[0][1], **about)
+        return self._render.customer_mail_of_several(linked, **about)
 
     def _link(self, view: IncidentView, claim: Claim, now: datetime) -> str | None:
         return self._links.reconnect(view.incident_id, claim.person_id, now) if view.can_reconnect else None

@@ -92,13 +92,11 @@ class Renderer:
         return self._mail(name, view, contact, now, reconnect_link=link, reminder=reminder)
 
     def customer_mail_of_several(
-        self, broken: Sequence[tuple[IncidentView, str | None]], *, contact: Person, now: datetime
+        self, broken: Sequence[tuple[IncidentView, str | None]], *, contact: Person, now: datetime, reminder: int = 0
     ) -> Mail:
         """One mail about several integrations of one customer, each with its fix and its own reconnect link."""
-        telling = self._telling(now, contact)
-        return self._templates.mail(
-            "integrations_disconnected_customer", contact.locale, facts_of_several(broken, telling)
-        )
+        facts = {**facts_of_several(broken, self._telling(now, contact)), "reminder": reminder}
+        return self._templates.mail("integrations_disconnected_customer", contact.locale, facts)
 
     def customer_all_clear(self, view: IncidentView, *, contact: Person, now: datetime) -> Mail:
         """It works again, how long it did not, and that nothing is left to do."""

@@ -86,6 +86,8 @@ def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
         )
     broken = [(view, samples.RECONNECT_LINK) for view in several()]
     yield "customer_several", renderer.customer_mail_of_several(broken, contact=samples.CONTACT, now=samples.NOW)
+    again = renderer.customer_mail_of_several(broken, contact=samples.CONTACT, now=samples.NOW, reminder=1)
+    yield "customer_several_reminder", again
     ended = samples.sample("resolved")
     yield "all_clear", renderer.customer_all_clear(ended, contact=samples.CONTACT, now=samples.NOW)
     day = samples.NOW + timedelta(days=1)

@@ -178,7 +178,7 @@ async def _settle(
 async def _instead_of_sending(connection: Connection, row: asyncpg.Record, now: datetime) -> Told | None:
     """What becomes of a message that is not to be sent now; None: it is. UNKNOWN: a copy of it left us already."""
     rule = _forbidden(row)
-    if together.is_first_mail(row):
+    if together.tells_of_several(row):
         return await together.prepare(connection, row, rule, now)
     if rule is not None:
         await suppress(connection, row["incident_id"], row["delivery_key"], rule)

@@ -1,11 +1,11 @@
 """One mail for several integrations of one customer that break at the same time; and nobody is written to more often
 than the policy allows (customer.min_between_mails, customer.group_within).
 
-The first mail of an incident is decided on when it is claimed, under a lock on its contact, so that the responses of
-one customer decide one after the other. It goes at once, unless this contact was written to a moment ago, or more
-integrations of this customer are on their way to being told: then it waits. The one that goes takes along those that
-wait for the same contact: their rows become `suppressed`, with the delivery that tells of them in `told_with`, and
-share what becomes of it. A mail that a person asked for does not wait and takes nothing along.
+The first mail of an incident, and each reminder, is decided on when it is claimed, under a lock on its contact, so that
+the responses of one customer decide one after the other. It goes at once, unless this contact was written to a moment
+ago, or more integrations of this customer are on their way to being told: then it waits. The one that goes takes along
+those of its kind that wait for the same contact: their rows become `suppressed`, with the delivery that tells of them
+in `told_with`, and share what becomes of it. A mail that a person asked for does not wait and takes nothing along.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uuid import UUID
 
 import asyncpg
 
-from activities.db.intents import CUSTOMER, Claim, fall_back, intend_note, suppress
+from activities.db.intents import CUSTOMER, REMINDER, Claim, fall_back, intend_note, suppress
 from activities.db.pool import Connection
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
@@ -39,13 +39,13 @@ async def lock_contact(connection: Connection, key: str) -> None:
     await connection.execute(_SQL["lock_contact"], key)
 
 
-def is_first_mail(row: asyncpg.Record) -> bool:
+def tells_of_several(row: asyncpg.Record) -> bool:
     """Whether this delivery is one that may wait, and may tell of several."""
-    return row["template"] == CUSTOMER and row["channel"] == "email" and row["person_id"] is not None
+    return row["template"] in {CUSTOMER, REMINDER} and row["channel"] == "email" and row["person_id"] is not None
 
 
 async def prepare(connection: Connection, row: asyncpg.Record, forbidden: str | None, now: datetime) -> Told | None:
-    """Decides about a first mail whose contact and row are locked; None: it goes now, with those that it takes along.
+    """Decides about a mail whose contact and row are locked; None: it goes now, with those that it takes along.
 
     UNKNOWN: it is too late for it, but a copy may have arrived.
     """
@@ -56,7 +56,7 @@ async def prepare(connection: Connection, row: asyncpg.Record, forbidden: str | 
         return told
     # Only now: who came in between finds us when they claim, and takes us along.
     along = await connection.fetch(_SQL["along"], key)
-    waiting = await connection.fetch(_SQL["waiting"], row["person_id"], key)
+    waiting = await connection.fetch(_SQL["waiting"], row["person_id"], key, row["template"])
     stand = await standing(connection, [lead, *(r["incident_id"] for r in (*along, *waiting))])
     if row["handed_over"]:  # once more under the same Message-ID, if there is still somebody to tell
         broken = "open" in (stand[lead], *(stand[r["incident_id"]] for r in along))
@@ -87,7 +87,7 @@ async def settle_along(connection: Connection, claim: Claim, told: Told, error: 
     stand = await standing(connection, [row["incident_id"] for row in along])
     for row in along:
         incident, key = row["incident_id"], row["delivery_key"]
-        about: dict[str, Any] = {"template": CUSTOMER, "channel": "email", "role": claim.role}
+        about: dict[str, Any] = {"template": claim.template, "channel": "email", "role": claim.role}
         about |= {"person": claim.person_id, "error": error, "told_with": claim.key}
         if told is Told.FAILED:
             await connection.execute(_SQL["fail"], key, error)
@@ -102,10 +102,14 @@ async def _tell_csm(
 ) -> None:
     incident, key = row["incident_id"], row["delivery_key"]
     if bounced is None:
-        await intend_note(connection, incident, "mail_sent", key, person=claim.person_id, together=others)
+        number = row["details"].get("number")
+        reminder = {"reminder": number} if number else {}
+        told = {"person": claim.person_id, "together": others, **reminder}
+        await intend_note(connection, incident, "mail_sent", key, **told)
         return
-    instead = claim.instead and replace(claim.instead, incident_id=incident, details={})
-    await fall_back(connection, replace(claim, key=key, about=incident, details={}, instead=instead), bounced)
+    own, number = dict(row["details"]), str(row["details"].get("number", ""))
+    instead = claim.instead and replace(claim.instead, incident_id=incident, details=own, ordinal=number)
+    await fall_back(connection, replace(claim, key=key, about=incident, details=own, instead=instead), bounced)
 
 
 async def _held_back(connection: Connection, row: asyncpg.Record, now: datetime) -> Told | None:
@@ -123,24 +127,46 @@ async def _has_to_wait(connection: Connection, row: asyncpg.Record, now: datetim
     rules, at, rule = Policy.stored(known["policy"]).customer, known["at"], WRITTEN_TO
     until = written_to_until(rules, known["last_mail"], at)
     if until is None:
-        rule, coming = IN_COMPANY, await _on_their_way(connection, known["customer_id"], incident)
-        until = in_company_until(rules, row["created_at"], at, coming)
+        rule, coming = IN_COMPANY, await _on_their_way(connection, row, known["customer_id"])
+        until = in_company_until(rules, _due(row, known["clock_start"], rules), at, coming)
     if until is None:
         return False
     await connection.execute(_SQL["hold"], key, until, rule)
     if not await connection.fetchval(queries("incidents")["was_held"], incident, row["role"], rule):
-        about = {"template": CUSTOMER, "role": row["role"], "person": row["person_id"]}
+        about = {"template": row["template"], "role": row["role"], "person": row["person_id"]}
         await add_to_timeline(connection, incident, "notice_held", **about, rule=rule, until=until)
-        if rule == WRITTEN_TO:
+        if rule == WRITTEN_TO and row["template"] == CUSTOMER:
             await intend_note(connection, incident, "mail_held", key, person=row["person_id"], until=until)
     return True
 
 
-async def _on_their_way(connection: Connection, customer: UUID, incident: UUID) -> list[tuple[datetime, CustomerRules]]:
-    """The other incidents of this customer that will come to their first mail: when, and by which rules."""
-    rows = await connection.fetch(_SQL["on_their_way"], customer, incident)
-    policies = [(row["detected_at"], Policy.stored(row["policy"])) for row in rows]
+def _due(row: asyncpg.Record, clock_start: datetime, rules: CustomerRules) -> datetime:
+    """Since when a mail could go: a first one since it is intended, a reminder since its time has come."""
+    number = int(row["details"].get("number", 0)) if row["template"] == REMINDER else 0
+    return clock_start + rules.reminders[number - 1] if number else row["created_at"]
+
+
+async def _on_their_way(
+    connection: Connection, row: asyncpg.Record, customer: UUID
+) -> list[tuple[datetime, CustomerRules]]:
+    """The other incidents of this customer that will come to such a mail: when, and by which rules."""
+    if row["template"] == REMINDER:
+        return await _reminders_on_their_way(connection, row, customer)
+    rows = await connection.fetch(_SQL["on_their_way"], customer, row["incident_id"])
+    policies = [(other["detected_at"], Policy.stored(other["policy"])) for other in rows]
     return [(detected_at + policy.notify.hold, policy.customer) for detected_at, policy in policies]
+
+
+async def _reminders_on_their_way(
+    connection: Connection, row: asyncpg.Record, customer: UUID
+) -> list[tuple[datetime, CustomerRules]]:
+    rows = await connection.fetch(_SQL["reminders_on_their_way"], customer, row["incident_id"], row["person_id"])
+    found = [(other, Policy.stored(other["policy"]).customer) for other in rows]
+    return [
+        (other["clock_start"] + rules.reminders[other["reminders_sent"]], rules)
+        for other, rules in found
+        if other["reminders_sent"] < len(rules.reminders)
+    ]
 
 
 async def _take_along(connection: Connection, row: asyncpg.Record, waiting: Sequence[asyncpg.Record]) -> None:
@@ -159,7 +185,9 @@ async def _let_go(connection: Connection, along: Sequence[asyncpg.Record], stand
             await add_to_timeline(connection, incident, "notice_suppressed", delivery=key, rule="the incident is over")
         else:
             await connection.execute(_SQL["let_go"], key)
-            await add_to_timeline(connection, incident, "notice_held", template=CUSTOMER, delivery=key, rule=LEFT_OUT)
+            await add_to_timeline(
+                connection, incident, "notice_held", template=row["template"], delivery=key, rule=LEFT_OUT
+            )
             await _ring(connection, incident)
 
 

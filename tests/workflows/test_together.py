@@ -305,7 +305,9 @@ async def test_who_was_told_together_is_reminded_and_gets_the_all_clear(world: W
         assert await world.actions.page_opened(along, await _bob(world))
         opened = "select opened_at from deliveries where incident_id = $1 and template like '%customer'"
         assert await world.value(opened, along) is not None
-        await world.pass_time(along, timedelta(hours=24, minutes=1))
+        await world.pass_time(along, timedelta(hours=24, seconds=1))
+        await world.until_delivery(along, REMINDER, "email", "pending")  # for the other's, which is due by now
+        await world.pass_time(along, timedelta(seconds=16))
         await world.until_delivery(along, REMINDER, "email", "sent")
         name = await world.value(
             "select integration_type from incidents i join integration_health h on h.id = i.integration_health_id"
@@ -318,6 +320,44 @@ async def test_who_was_told_together_is_reminded_and_gets_the_all_clear(world: W
         await world.result(along)
     subjects = [mail.subject for mail in world.mails_to(BOB)]
     assert [subject.partition(":")[0] for subject in subjects] == ["Action Required", "Reminder", "Resolved"]
+
+
+async def test_reminders_of_several_are_one_mail(world: World) -> None:
+    """What broke together is reminded of together, by the last whose time comes; each has its row and its line."""
+    async with world.make_worker():
+        incidents = await broken(world, "hubspot", "zendesk", "notion")
+        await _informed(world, *incidents)
+        await _ring(world, *incidents)
+        for incident in incidents:
+            await world.until_waiting(incident)
+        *early, last = incidents
+        for incident, status in (*((each, "pending") for each in early), (last, "sent")):
+            await world.pass_time(incident, timedelta(hours=24, seconds=1))
+            await world.until_delivery(incident, REMINDER, "email", status)
+        for incident in early:
+            along = await world.delivery(incident, REMINDER, "email")
+            assert along is not None
+            assert (along["status"], along["told_with"] is not None) == ("suppressed", True)
+        thread = "select details from deliveries where details ->> 'kind' = 'mail_sent' and details ? 'reminder'"
+        assert [row["details"]["reminder"] for row in await world.pool.fetch(thread)] == [1, 1]
+    first, reminder = world.mails_to(BOB)
+    assert reminder.subject == "Reminder: 3 of your integrations need reauthorization"
+    assert sorted(told_of(reminder)) == sorted(told_of(first)) == ["HubSpot", "Notion", "Zendesk"]
+
+
+async def test_a_reminder_that_waits_ends_with_its_incident(world: World) -> None:
+    """Nothing is held up by a mail that would not be sent any more."""
+    async with world.make_worker():
+        first, second = await broken(world, "hubspot", "zendesk")
+        await _informed(world, first, second)
+        await _ring(world, first, second)
+        await world.until_waiting(second)
+        await world.pass_time(second, timedelta(hours=24, seconds=1))
+        await world.until_delivery(second, REMINDER, "email", "pending")
+        await world.close_by_hand(second, Resolution.NO_LONGER_USED)
+        await world.result(second)
+    assert (await world.delivery(second, REMINDER, "email") or {})["status"] == "suppressed"
+    assert len(world.mails_to(BOB)) == 1
 
 
 async def _bob(world: World) -> UUID:

@@ -26,17 +26,17 @@ def why_not_mail(*, degraded: bool, who_fixes: str, auto_send: bool) -> str | No
 
 
 def written_to_until(rules: CustomerRules, last_mail: datetime | None, at: datetime) -> datetime | None:
-    """Until when a first mail waits because its contact was just written to; None: it does not."""
+    """Until when a first mail or a reminder waits because its contact was just written to; None: it does not."""
     until = last_mail + rules.min_between_mails if last_mail else at
     return until if until > at else None
 
 
 def in_company_until(
-    rules: CustomerRules, intended_at: datetime, at: datetime, coming: Iterable[tuple[datetime, CustomerRules]]
+    rules: CustomerRules, since: datetime, at: datetime, coming: Iterable[tuple[datetime, CustomerRules]]
 ) -> datetime | None:
-    """Until when a first mail waits for others of the same customer; None: it does not. `coming` are the incidents that
-    have not come to their first mail: when each will, and by which rules."""
-    until: datetime = intended_at + rules.group_within
+    """Until when a mail that could go `since` then waits for others of the same customer; None: it does not. `coming` are
+    the incidents that have not come to theirs: when each will, and by which rules."""
+    until: datetime = since + rules.group_within
     if until <= at:
         return None
     company = any(theirs.auto_send and at - theirs.group_within <= due <= until for due, theirs in coming)

@@ -1,10 +1,12 @@
 -- name: lock_contact
 select p.id from people p join deliveries d on d.person_id = p.id
-where d.delivery_key = $1 and d.channel = 'email' and d.template = 'integration_disconnected_customer'
+where d.delivery_key = $1 and d.channel = 'email'
+  and d.template in ('integration_disconnected_customer', 'integration_disconnected_reminder')
 for no key update of p
 
 -- name: rules
 select i.policy, i.customer_id, greatest(now(), $4::timestamptz) as at,
+  greatest(coalesce(i.alerted_at, i.detected_at), i.worsened_at) as clock_start,
   (select max(case
       when d.status in ('pending', 'sending') then greatest(now(), $4)  -- it is about to go out
       else coalesce(d.sent_at, d.created_at) end)
@@ -12,7 +14,7 @@ select i.policy, i.customer_id, greatest(now(), $4::timestamptz) as at,
    where d.person_id = $2 and d.delivery_key <> $3 and d.channel = 'email' and d.incident_id is not null
      and d.template in ('integration_disconnected_customer', 'integration_disconnected_reminder', 'tech_call_invitation')
      and (d.status in ('sending', 'sent', 'unknown') or d.status = 'pending' and (
-       d.attempts > 0 or d.details ? 'asked' or d.template <> 'integration_disconnected_customer'))) as last_mail
+       d.attempts > 0 or d.details ? 'asked' or d.template = 'tech_call_invitation'))) as last_mail
 from incidents i where i.id = $1
 
 -- name: on_their_way
@@ -21,6 +23,16 @@ where i.customer_id = $1 and i.id <> $2 and i.status = 'open' and i.kind = 'disc
   and i.who_fixes in ('customer_user', 'customer_admin')
   and not exists (select from deliveries d
     where d.incident_id = i.id and d.template = 'integration_disconnected_customer')
+order by i.detected_at desc limit 20
+
+-- name: reminders_on_their_way
+select greatest(coalesce(i.alerted_at, i.detected_at), i.worsened_at) as clock_start, i.reminders_sent, i.policy
+from incidents i
+where i.customer_id = $1 and i.id <> $2 and i.status = 'open' and i.kind = 'disconnected'
+  and i.hint_seq <= i.checked_seq and i.snoozed_until is not distinct from i.unsnoozed_at
+  and exists (select from deliveries d left join deliveries o on o.delivery_key = d.told_with
+    where d.incident_id = i.id and d.template = 'integration_disconnected_customer' and d.person_id = $3
+      and coalesce(o.status, d.status) in ('sent', 'unknown'))
 order by i.detected_at desc limit 20
 
 -- name: sent_by_hand
@@ -37,8 +49,8 @@ update deliveries set status = 'pending' where delivery_key = $1
 
 -- name: waiting
 select d.delivery_key, d.incident_id from deliveries d join incidents i on i.id = d.incident_id
-where d.person_id = $1 and d.delivery_key <> $2 and d.channel = 'email'
-  and d.template = 'integration_disconnected_customer' and d.status = 'pending' and d.attempts = 0
+where d.person_id = $1 and d.delivery_key <> $2 and d.channel = 'email' and d.template = $3
+  and d.status = 'pending' and d.attempts = 0
   and not d.details ? 'asked'
   and (i.policy #>> '{customer,min_between_mails}' is distinct from '0s'  -- else it was not to be told together
     or i.policy #>> '{customer,group_within}' is distinct from '0s')
@@ -53,7 +65,7 @@ select id, status from incidents where id = any($1) order by id for share
 update deliveries set told_with = $2 where delivery_key = $1
 
 -- name: along
-select delivery_key, incident_id from deliveries where told_with = $1 and status = 'suppressed'
+select delivery_key, incident_id, template, details from deliveries where told_with = $1 and status = 'suppressed'
 order by created_at, delivery_key
 
 -- name: let_go
