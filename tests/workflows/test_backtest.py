@@ -108,7 +108,6 @@ def shown(incident: Incident | None) -> tuple[object, ...]:
         return ()
     told = (
         incident.alerts,
-        incident.reminders,
         incident.all_clears,
         incident.by_hand,
         incident.escalations,
@@ -139,7 +138,8 @@ async def test_the_policy_in_force_predicts_what_happened(world: World, policy: 
     assert len(happened) >= 5
     differing = [(one, real) for one, real in zip_longest(played, happened) if shown(one) != shown(real)]
     assert differing == []
-    assert sum(i.first_mails for i in played) == sum(i.first_mails for i in happened)
+    for name in ("first_mails", "reminders"):  # of those that are told together, any may be the one whose row says so
+        assert sum(getattr(i, name) for i in played) == sum(getattr(i, name) for i in happened)
     for one, real in zip(played, happened, strict=True):
         for name in ("opened_at", "detected_at", "worsened_at", "alerted_at", "closed_at"):
             then, now = getattr(real, name), getattr(one, name)

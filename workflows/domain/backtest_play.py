@@ -160,7 +160,7 @@ class Play:
             case News.HELD_LONG_ENOUGH:
                 response.end_of_quiet_window(now)
             case News.MESSAGE_WAITING:
-                self._telling.claim_mail(response, now)
+                self._telling.claim_waiting(response, now)
             case News.ESCALATION_DUE:
                 self._telling.escalate(response, now)
             case News.ACKNOWLEDGEMENT_EXPIRED:

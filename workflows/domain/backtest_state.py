@@ -59,6 +59,8 @@ class Response:
     escalation_step: int = 0
     escalated: set[tuple[Role, datetime | None]] = field(default_factory=set)  # nobody twice before an acknowledgement
     reminders_sent: int = 0
+    reminder_due_at: datetime | None = None
+    reminder_waits_until: datetime | None = None
     mail_intended_at: datetime | None = None
     mail_waits_until: datetime | None = None
     mailed: bool = False
@@ -67,6 +69,12 @@ class Response:
     def may_be_mailed(self) -> bool:
         """Its first mail waits, and there is still something to tell."""
         return self.mail_waits_until is not None and self.status is Status.OPEN
+
+    @property
+    def waiting(self) -> list[datetime]:
+        """When its mails that wait are looked at again."""
+        first = self.mail_waits_until if self.may_be_mailed else None
+        return [at for at in (first, self.reminder_waits_until) if at is not None]
 
     def hint(self, now: datetime, *, by_person: bool = False) -> None:
         if self.status is Status.OPEN:
@@ -158,7 +166,7 @@ class Response:
             escalation_step=self.escalation_step,
             reminders_sent=self.reminders_sent,
             customer_mailed=self.mailed,
-            next_retry_at=self.mail_waits_until if self.may_be_mailed else None,
+            next_retry_at=min(self.waiting, default=None),
             hold=policy.notify.hold,
             ladder=ladder.steps,
             ack_timeout=ladder.ack_timeout,

@@ -12,7 +12,7 @@ from workflows.domain.backtest_state import Connection, Response
 from workflows.domain.mailing import in_company_until, why_not_mail, written_to_until
 from workflows.domain.playbook import WhoFixes
 from workflows.domain.policy import Policy, Role
-from workflows.domain.response import due_reminders, due_steps
+from workflows.domain.response import clock_start, due_reminders, due_steps
 
 _CUSTOMER_ACTS = {WhoFixes.CUSTOMER_USER, WhoFixes.CUSTOMER_ADMIN}
 
@@ -54,6 +54,13 @@ class Telling:
                 self.claim_mail(response, now)
         response.informed = became.kind
 
+    def claim_waiting(self, response: Response, now: datetime) -> None:
+        """A mail that waited is looked at again."""
+        if response.may_be_mailed and response.mail_waits_until and response.mail_waits_until <= now:
+            self.claim_mail(response, now)
+        else:
+            self.claim_reminder(response, now)
+
     def claim_mail(self, response: Response, now: datetime) -> None:
         """The first mail goes, with those that wait for the same contact; or it waits itself."""
         assert response.mail_intended_at is not None  # whoever claims it has intended it
@@ -77,8 +84,26 @@ class Telling:
 
     def remind(self, response: Response, now: datetime) -> None:
         response.reminders_sent = due_reminders(response.situation(self._policy), now)
-        response.became.reminders += 1
-        self._last_mail = now
+        response.reminder_due_at = now
+        self.claim_reminder(response, now)
+
+    def claim_reminder(self, response: Response, now: datetime) -> None:
+        """The reminder goes, with those that wait for the same contact; or it waits itself; or it came too late."""
+        response.reminder_waits_until = None
+        if response.status is not Status.OPEN or response.reminder_due_at is None:
+            return
+        rules = self._policy.customer
+        until = written_to_until(rules, self._last_mail, now)
+        if until is None:
+            coming = [(due, rules) for each in self.responses if each is not response for due in self._reminders(each)]
+            until = in_company_until(rules, response.reminder_due_at, now, coming)
+        response.reminder_waits_until = until
+        if until is None:
+            response.became.reminders += 1
+            self._last_mail = now
+            for each in self.responses:
+                if each.status is Status.OPEN:
+                    each.reminder_waits_until = None
 
     def escalate(self, response: Response, now: datetime) -> None:
         """Tells the highest reachable of the steps that are due."""
@@ -107,6 +132,14 @@ class Telling:
             if other is not response and other.status is Status.OPEN and other.became.kind is Kind.DISCONNECTED
             and other.informed is None and other.who_fixes in _CUSTOMER_ACTS and other.mail_intended_at is None
         ]  # fmt: skip
+
+    def _reminders(self, response: Response) -> list[datetime]:
+        """When its next reminder will be due, if it comes to one."""
+        known = response.situation(self._policy)
+        waits = response.status is Status.OPEN and response.mailed and response.hinted_at is None
+        if not waits or known.snoozed_until != known.unsnoozed_at:
+            return []
+        return [clock_start(known) + after for after in known.reminders[response.reminders_sent :][:1]]
 
     def _reaches(self, role: Role) -> bool:
         people = self._policy.people

@@ -34,8 +34,8 @@ def written_to_until(rules: CustomerRules, last_mail: datetime | None, at: datet
 def in_company_until(
     rules: CustomerRules, since: datetime, at: datetime, coming: Iterable[tuple[datetime, CustomerRules]]
 ) -> datetime | None:
-    """Until when a mail that could go `since` then waits for others of the same customer; None: it does not. `coming` are
-    the incidents that have not come to theirs: when each will, and by which rules."""
+    """Until when a mail that could go `since` then waits for others of the same customer; None: it does not. `coming`
+    are the incidents that have not come to theirs: when each will, and by which rules."""
     until: datetime = since + rules.group_within
     if until <= at:
         return None
