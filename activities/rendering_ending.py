@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from activities import phrases
-from activities.rendering_facts import LINE, NAME, UNNAMED, Telling
+from activities.rendering_facts import LINE, NAME, UNNAMED, Telling, slack_date
 from activities.rendering_safety import Dated, one_line
 from activities.views import EndingView
 
@@ -14,6 +14,7 @@ def ending_facts(view: EndingView, telling: Telling) -> dict[str, object]:
     """Everything that `credential_expiring` and `credential_expiring_customer` may print."""
     contact = next((c for c in view.contacts if c.email), None)
     reader, ends = telling.reader, telling.moment(view.ends_at)
+    left = phrases.ahead(view.ends_at - telling.now)
     name = one_line(reader.name, NAME) if reader and reader.name else ""
     return {
         "product_name": one_line(telling.product_name, NAME),
@@ -25,7 +26,7 @@ def ending_facts(view: EndingView, telling: Telling) -> dict[str, object]:
         "customer_renews": view.only_customer_renews,
         "ends": Dated(phrases.moment_with_zone(view.ends_at, telling.zone), ends.token),
         "ends_on": phrases.day(view.ends_at, telling.zone),
-        "ends_in": Dated(phrases.ahead(view.ends_at - telling.now), telling.ago(view.ends_at).token),
+        "ends_in": Dated(left, slack_date(view.ends_at, "{ago}", left)),
         "contact_name": one_line(phrases.named(contact) or "", NAME) or None,
         "mailed": contact is not None,
         "greeting": f"Hi {name}," if name else "Hello,",

@@ -78,7 +78,7 @@ class Telling:
     def moment(self, at: datetime | None) -> Dated | None:
         """ "Jan 29, 2026 at 10:45 AM" """
         said = phrases.moment(at, self.zone) if at else ""
-        return Dated(said, _token(at, "{date_short} at {time}", said + self._utc)) if at else None
+        return Dated(said, slack_date(at, "{date_short} at {time}", said + self._utc)) if at else None
 
     @overload
     def ago(self, at: datetime) -> Dated: ...
@@ -87,18 +87,18 @@ class Telling:
     def ago(self, at: datetime | None) -> Dated | None:
         """ "3 hours ago" """
         said = phrases.ago(at, self.now) if at else ""
-        return Dated(said, _token(at, "{ago}", said)) if at else None
+        return Dated(said, slack_date(at, "{ago}", said)) if at else None
 
     def moment_and_ago(self, at: datetime) -> Dated:
         """ "Jan 29, 2026 at 10:45 AM (3 hours ago)" """
         moment, ago = phrases.moment(at, self.zone), f"({phrases.ago(at, self.now)})"
-        token = _token(at, "{date_short} at {time} ({ago})", f"{moment}{self._utc} {ago}")
+        token = slack_date(at, "{date_short} at {time} ({ago})", f"{moment}{self._utc} {ago}")
         return Dated(f"{moment} {ago}", token)
 
     def slot(self, at: datetime) -> Dated:
         """ "Friday, Jan 30, 2026 at 10:00 AM" """
         said = phrases.slot(at, self.zone)
-        return Dated(said, _token(at, "{date_long} at {time}", said + self._utc))
+        return Dated(said, slack_date(at, "{date_long} at {time}", said + self._utc))
 
     @property
     def _utc(self) -> str:
@@ -113,7 +113,7 @@ class Telling:
         return [line for line in told if line][:MOST_LINES]
 
 
-def _token(at: datetime, written: str, said: str) -> str:
+def slack_date(at: datetime, written: str, said: str) -> str:
     """How Slack shows a time in its reader's zone (https://docs.slack.dev/messaging/formatting-message-text); `said` is
     for programs that can't."""
     return f"<!date^{int(at.timestamp())}^{written}|{said}>"

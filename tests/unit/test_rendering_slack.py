@@ -147,6 +147,12 @@ def test_slack_shows_times_in_its_readers_zone_and_goes_on_counting() -> None:
     assert "Times are UTC" not in as_text(alert(samples.sample(), Person(name="Dana")))
 
 
+def test_a_credential_never_ends_just_now() -> None:
+    """What is still to come is said as that, also where Slack can't count."""
+    for name, message in slack_messages(RENDERER):
+        assert not (name.startswith("ending") and "just now" in as_text(message)), name
+
+
 def test_dates_are_texts_where_slack_reads_no_tokens() -> None:
     """In what a phone shows, in headers and on buttons."""
     for _, message in slack_messages(RENDERER):
