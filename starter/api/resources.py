@@ -39,6 +39,7 @@ from starter.api.cursors import Cursors
 from starter.api.limits import KeyCache, Throttle
 from starter.site.assets import Assets
 from starter.site.provider import Provider
+from starter.site.recent import RecentSuccess
 from starter.site.sessions import Sessions
 from starter.site.staff import Staff
 
@@ -74,6 +75,7 @@ class Resources:
     reader: Reader
     reliability_store: ReliabilityStore
     reliability: Reliability
+    recent_success: RecentSuccess
     fleet: Fleet
     overview: Overview
     metrics: MetricStore
@@ -100,6 +102,7 @@ class Resources:
         secret = settings.secret_key.get_secret_value()
         box = SecretBox(settings.encryption_keys)
         incidents, views, store = IncidentStore(pool), ViewLoader(pool), ReliabilityStore(pool)
+        reliability = Reliability(store, lambda: policy.current)
         renderer = Renderer(
             product_name=settings.product_name, public_url=settings.public_url, templates_dir=settings.templates_dir
         )
@@ -122,7 +125,8 @@ class Resources:
             integrations=IntegrationStore(pool, box),
             reader=Reader(pool),
             reliability_store=store,
-            reliability=Reliability(store, lambda: policy.current),
+            reliability=reliability,
+            recent_success=RecentSuccess(reliability),
             fleet=Fleet(pool),
             overview=Overview(pool),
             metrics=MetricStore(pool),

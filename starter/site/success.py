@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import dropwhile, islice
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -16,13 +16,12 @@ from activities.reliability import SuccessReport
 from starter.api import reliability
 from starter.api.reliability_models import item_answer, measure_answer, success_answer
 from starter.api.reliability_tables import MEASURE_COLUMNS, measure_rows
-from starter.api.resources import Resources, Use
+from starter.api.resources import Use
 from starter.reporting import measure_facts, percent
 from starter.site.access import Viewer
 from starter.site.customer import WINDOWS, WindowChosen
 from starter.site.names import called
 from starter.site.pages import show, site_router
-from starter.site.sessions import Session
 from workflows.domain.chronic import rough
 from workflows.domain.durations import parse_duration
 from workflows.domain.success import Item, Measure, Name
@@ -54,10 +53,11 @@ class SuccessQuery(SuccessChosen):
 
 @router.get("/success")
 async def success(request: Request, session: Viewer, asked: Annotated[SuccessQuery, Query()], use: Use) -> HTMLResponse:
-    """Every page of a list is of the same moment, which its cursor names."""
+    """At most a minute old. Every page of a list is of the same moment, which its cursor names."""
     scope = f"success/{session.only}/{asked.window}/{asked.measure}"
     place = use.cursors.read_after(scope, asked.cursor)
-    report = await _report(use, session, asked.window, place[0] if place else reliability.now())
+    window, moment = parse_duration(asked.window), place[0] if place else None
+    report = await use.recent_success.report(window, reliability.now(), session.only, moment)
     chosen = next((m for m in report.measures if m.name is asked.measure), None) or _most_interesting(report)
     items = _behind(chosen.items, place[1] if place else None)
     more = use.cursors.after(scope, report.window.end, items[_ROWS - 1].id) if len(items) > _ROWS else None
@@ -85,15 +85,11 @@ async def success(request: Request, session: Viewer, asked: Annotated[SuccessQue
 @router.get("/success.csv")
 async def success_csv(session: Viewer, asked: Annotated[SuccessChosen, Query()], use: Use) -> Response:
     """The four measures, or everything behind one of them."""
-    report = await _report(use, session, asked.window, reliability.now())
+    report = await use.reliability.success(parse_duration(asked.window), reliability.now(), session.only)
     if asked.measure is None:
         return reliability.csv("success", measure_rows(success_answer(report, 0)), *MEASURE_COLUMNS)
     (measure,) = report.only(asked.measure).measures
     return reliability.csv(asked.measure, map(item_answer, measure.items), "id", "good", "amount")
-
-
-async def _report(use: Resources, session: Session, window: str, now: datetime) -> SuccessReport:
-    return await use.reliability.success(parse_duration(window), now, session.only)
 
 
 def _most_interesting(report: SuccessReport) -> Measure:

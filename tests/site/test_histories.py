@@ -16,6 +16,7 @@ from activities.db.metrics import Observed, add_metrics
 from activities.db.overview import CustomerSort, CustomersWanted, Overview
 from activities.db.pool import Pool
 from activities.db.sql import queries
+from activities.reliability import SuccessReport
 from tests.api.calling import Api
 from tests.site.fleet import write_fleet
 from tests.site.visitor import Visitor, text_of
@@ -202,6 +203,31 @@ async def test_empty_pages_say_what_to_do(api: Api) -> None:
     for words in ("Nothing was connected", "PUT /v1/customers/techcorp/integrations/", "Nothing has gone wrong"):
         assert words in page
     assert (await visitor.get("/customers/nobody")).status_code == 404
+
+
+async def test_success_is_counted_once_a_minute(apart: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many look at it; the next pages of a list are of the moment of its first one, also later."""
+    counted: list[datetime] = []
+    real = apart.resources.reliability.success
+
+    async def success(window: timedelta, now: datetime, only: UUID | None = None) -> SuccessReport:
+        counted.append(now)
+        return await real(window, now, only)
+
+    monkeypatch.setattr(apart.resources.reliability, "success", success)
+    begin = datetime.now(UTC)
+    customer = UUID((await apart.http.get(f"/v1/customers/{apart.name}")).json()["id"])
+    recent, window = apart.resources.recent_success, timedelta(days=30)
+    for later in (0, 30, 59, 60, 61):
+        await recent.report(window, begin + timedelta(seconds=later), customer, None)
+    assert counted == [begin, begin + timedelta(seconds=60)]
+    paged = await recent.report(window, begin + timedelta(seconds=70), customer, begin)
+    assert (paged.window.end, len(counted)) == (begin, 3)
+    latest = begin + timedelta(seconds=60)
+    assert (await recent.report(window, begin + timedelta(hours=1), customer, latest)).window.end == latest
+    await recent.report(window, latest, None, None)
+    await recent.report(timedelta(days=90), latest, customer, None)
+    assert len(counted) == 5
 
 
 async def test_names_of_others_stay_names(apart: Api) -> None:
