@@ -32,17 +32,18 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
         await connection.set_type_codec(kind, encoder=_to_json, decoder=json.loads, schema="pg_catalog")
 
 
-def create_pool(url: str, *, size: int = 10) -> Pool:
+def create_pool(url: str, *, size: int = 10, patience: float = 10) -> Pool:
     """A pool to be opened with `async with`; connects when first used, so start-up order does not matter.
 
-    A statement is given 10 s and a new connection 5 s, so that a dead database is noticed.
+    A statement is given `patience` seconds and a new connection 5, so that a dead database is noticed. Whoever meets a
+    frozen one waits up to three times as long: for the statement, the rollback, and the connection's end.
     """
     return asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
         init=_prepare,
-        command_timeout=10,
+        command_timeout=patience,
         timeout=5,
         server_settings={"application_name": "relink", "timezone": "UTC"},
     )

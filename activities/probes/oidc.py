@@ -58,7 +58,8 @@ class OidcProbe:
             said += " (redirects are not followed)"
         elif answer.status == 200:
             said += " with something else" + (", too large" if answer.cut else "")
-        return self.judge.refused(provider, Surface.OIDC, answer, said)
+        seen = self.judge.refused(provider, Surface.OIDC, answer, said)
+        return replace(seen, check=Check.INCONCLUSIVE)  # missing, moved or rubbish at the moment: a second look decides
 
     def _failed(self, provider: str, answer: Answer, problem: str) -> Seen:
         failure = Failure(provider=provider, surface=Surface.OIDC, error_description=problem)

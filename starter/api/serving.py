@@ -22,6 +22,7 @@ from starter.temporal import connect
 
 DRAIN = 20  # seconds that running requests are given after SIGTERM
 NOTICE = 2.0  # seconds of SIGTERM in which /readyz already says no, and requests are still taken
+PATIENCE = 4  # seconds for a statement; whoever asks has a time-out of their own
 _log = structlog.get_logger()
 
 
@@ -61,7 +62,7 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
     assert settings.database_url is not None  # Settings.load insisted on it
     policy = PolicySource(settings.policy_file)
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(create_pool(settings.database_url))
+        pool = await stack.enter_async_context(create_pool(settings.database_url, patience=PATIENCE))
         client = await connect(settings, lazy=True)
         yield Resources.assemble(settings, pool=pool, policy=policy, bells=Ring(client, pool), temporal=client)
 

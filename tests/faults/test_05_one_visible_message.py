@@ -64,6 +64,7 @@ def _kill_whoever_speaks(cluster: Cluster, revive: Callable[[str], None]) -> Cal
     return spring
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("how", ["killed", "cut"])
 async def test_at_every_byte_that_matters(scene: Scene, how: str) -> None:
     """One alert and one mail of each incident reach their readers, however the dialogues ended."""
@@ -80,7 +81,7 @@ async def test_at_every_byte_that_matters(scene: Scene, how: str) -> None:
     cluster.smtp_wire.traps = [Trap(m.name, m.place(b""), spring) for m in SMTP]
     broken = await scene.integrations(len(SMTP))
     await scene.say_until_taken(*(one.event() for one in broken))
-    await scene.until_told(2 * len(broken), *names(broken), within=150)
+    await scene.until_told(2 * len(broken), *names(broken), within=300)
     await asyncio.gather(*born)
     assert [trap.name for trap in [*cluster.slack_wire.traps, *cluster.smtp_wire.traps] if not trap.sprung] == []
     await scene.say_until_taken(*(one.event("sync_succeeded") for one in broken))

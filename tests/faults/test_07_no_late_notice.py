@@ -48,7 +48,8 @@ async def test_reconnection_races_the_escalation(scene: Scene) -> None:
     await scene.until_over(*names(racers))
     told_late = """
         select count(*) from deliveries d join incident_timeline t on t.incident_id = d.incident_id
-        where d.template = 'integration_disconnected_escalation' and t.kind = 'recovering'
-          and d.created_at > t.at"""
-    assert await scene.pool.fetchval(told_late) == 0
+        join incidents i on i.id = d.incident_id join customers c on c.id = i.customer_id
+        where c.external_id = any($1) and d.template = 'integration_disconnected_escalation'
+          and t.kind = 'recovering' and d.created_at > t.at"""
+    assert await scene.pool.fetchval(told_late, names(racers)) == 0
     await scene.audit()

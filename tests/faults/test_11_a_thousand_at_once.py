@@ -28,4 +28,6 @@ async def _forget(scene: Scene) -> None:
     """The tests that follow need no thousand responses."""
     await scene.pool.execute("truncate customers cascade")  # API keys may belong to a customer, and go with them
     await scene.cluster.make_key(scene.pool)
+    scene.cluster.slack.clear()
+    scene.cluster.inbox.clear()
     await scene.cluster.wipe_temporal()

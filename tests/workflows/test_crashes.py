@@ -20,6 +20,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.codec import data_converter
 from starter.schedules import RECONCILE, Keeper
 from tests.workflows.world import (
     CUSTOMER_MAIL,
@@ -214,7 +215,7 @@ async def _nothing_missing_nothing_twice(world: World, incident: UUID, *, copies
 async def test_kill_9_of_the_real_worker(world: World, around: Surroundings) -> None:
     """`python -m worker` against a fresh server: it sets the server up, is killed, and the next one goes on; what was
     committed while none was there is found by the schedule that the worker keeps."""
-    async with temporal_with_time_skipping() as fresh:
+    async with temporal_with_time_skipping(converter=data_converter(ENCRYPTION_KEYS)) as fresh:
         elsewhere = Surroundings(fresh, Keeper(fresh.client), world.inbox, world.slack, around.probes)
         async with world_in(elsewhere, world.pool, is_new=False) as other:
             async with _worker_process(other) as first:

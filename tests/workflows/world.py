@@ -16,6 +16,7 @@ import httpx
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
@@ -55,7 +56,9 @@ DYNAMIC_CONFIG = (
 
 
 @asynccontextmanager
-async def temporal_with_time_skipping(*dynamic_config: str) -> AsyncIterator[WorkflowEnvironment]:
+async def temporal_with_time_skipping(
+    *dynamic_config: str, converter: DataConverter = pydantic_data_converter
+) -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server on which a workflow's own clock can be moved forward."""
     path = binary()
     assert path is not None
@@ -65,7 +68,7 @@ async def temporal_with_time_skipping(*dynamic_config: str) -> AsyncIterator[Wor
         dev_server_extra_args=extra,
         dev_server_log_level="error",
         ts_config=TimeSkippingConfig(enabled=False),  # clocks move only when a test says so
-        data_converter=pydantic_data_converter,
+        data_converter=converter,
     )
     async with environment:
         yield environment
