@@ -8,15 +8,18 @@ from collections.abc import Collection
 STORED_CHARACTERS = 4_000
 _LOOKED_AT = 2 * STORED_CHARACTERS  # a token that begins in what is kept ends in here
 _BLANK = "[secret]"
+# Between a name and its value, also in JSON that is a text of JSON, and in an address that is a part of one.
+_IS = r"""\\{0,7}["']?\s{0,3}(?:[:=]|%3D)\s{0,3}\\{0,7}["']?"""
+_CHARACTER = r"""(?:\\{1,2}/|[^"'&\s<>,}\\])"""
 _NAMED = re.compile(
-    r"""(["']?\b[\w-]{0,20}(?:access_token|refresh_token|id_token|client_secret|password|passwd|api[_-]?key)["']?"""
-    r"""\s{0,3}[:=]\s{0,3}["']?)([^"'&\s<>,}]{4,})""",
+    r"""(["']?\b[\w-]{0,20}(?:access_?token|refresh_?token|id_token|client_?secret|password|passwd|api[_-]?key)"""
+    rf"""(?:{_IS}|>))({_CHARACTER}{{4,}})""",
     re.IGNORECASE,
 )
 # Names that are also words of a sentence ("token: expired"): only what looks like a token behind them is one.
 _PERHAPS_NAMED = re.compile(
-    r"""(["']?\b[\w-]{0,20}(?:token|secret|assertion|signature|session|code)["']?\s{0,3}[:=]\s{0,3}["']?)"""
-    r"""((?=[^"'&\s<>,}]{0,200}\d)[^"'&\s<>,}]{16,})""",
+    rf"""(["']?\b[\w-]{{0,20}}(?:token|secret|assertion|signature|session|code){_IS})"""
+    rf"""((?={_CHARACTER}{{0,200}}\d){_CHARACTER}{{16,}})""",
     re.IGNORECASE,
 )
 _AUTHORIZATION = re.compile(r"\b((?:Bearer|Basic|Token)\s{1,3})((?=\S{0,200}\d)[\w.~+/-]{12,}=*)", re.IGNORECASE)
@@ -26,6 +29,7 @@ _PREFIXED = re.compile(  # as their issuers mark them, so that they are found wh
     r"\b(?:xox[a-z]-|xapp-|gh[opsur]_|github_pat_|glpat-|[sr]k_(?:live|test)_|whsec_|ya29\.|shp(?:at|ca|pa|ss)_|AKIA"
     r"|relink_)[\w.+/=-]{8,}"
 )
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?")
 _IN_AN_ADDRESS = re.compile(r"(://)[^\s/@:]{1,200}:[^\s/@]{1,200}@")
 
 
@@ -38,6 +42,6 @@ def blanked(text: str, secrets: Collection[str] = ()) -> str:
             text = text.replace(secret, _BLANK)
     for named in (_NAMED, _PERHAPS_NAMED, _AUTHORIZATION):
         text = named.sub(rf"\1{_BLANK}", text)
-    for whole in (_JWT, _PREFIXED):
+    for whole in (_JWT, _PREFIXED, _PRIVATE_KEY):
         text = whole.sub(_BLANK, text)
     return _IN_AN_ADDRESS.sub(rf"\1{_BLANK}@", text)[:STORED_CHARACTERS]

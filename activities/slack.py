@@ -181,8 +181,9 @@ class SlackSender:
         )
         return str(posted["ts"])
 
-    async def take_back_late(self, incident: UUID, now: datetime) -> None:
-        """Deletes what an earlier attempt's request made of a message after all, once another one stands for it.
+    async def take_back_late(self, incident: UUID | None, now: datetime) -> None:
+        """Deletes what an earlier attempt's request made of a message after all, once another one stands for it; of an
+        incident's messages, or (None) of those that belong to none.
 
         Two can exist only if a request was still on its way when its sender was given up and looked for.
         """

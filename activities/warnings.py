@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from temporalio import activity
 
+from activities.attempt import attempt
 from activities.db.calendar import CalendarStore, DueWarning
 from activities.db.ledger import Claim, LeaseHeldError, Ledger
 from activities.db.views import addressee
@@ -58,6 +59,7 @@ class Warnings:
         for key in await self._notices.to_send():
             activity.heartbeat()
             await self._send(key, self._clock())
+        await self._slack.take_back_late(None, self._clock())
 
     def _told(self, view: EndingView) -> list[Addressee]:
         """The CSM always; the technical contact if only they can renew it, else our engineers."""
@@ -88,16 +90,18 @@ class Warnings:
         if not isinstance(claim, Claim):
             return
         about = await self._notices.about(key)
-        view = await self._current(about, claim)
-        if view is None and about.integration is not None:
-            await self._ledger.suppress(claim, "it has been renewed or removed meanwhile")
-            return
-        wording = self._worded(claim, about, view, now)
-        sender = self._slack if claim.channel == "slack" else self._email
-        told = await sender.send(replace(claim, wording=wording), now)
+        told = await attempt(self._ledger, claim, now, self._tell(claim, about, now))
         if told is Told.FAILED:
             _log.warning("a warning could not be delivered", delivery=key, channel=claim.channel)
-            await self._by_mail_instead(claim, about, view)
+            await self._by_mail_instead(claim, about)
+
+    async def _tell(self, claim: Claim, about: About, now: datetime) -> Told:
+        view = await self._current(about, claim)
+        if view is None and about.integration is not None:
+            return await self._ledger.suppress(claim, "it has been renewed or removed meanwhile")
+        wording = self._worded(claim, about, view, now)
+        sender = self._slack if claim.channel == "slack" else self._email
+        return await sender.send(replace(claim, wording=wording), now)
 
     async def _current(self, about: About, claim: Claim) -> EndingView | None:
         """The credential as it is now; None if this warning is no longer true."""
@@ -134,9 +138,9 @@ class Warnings:
             return Wording(reader=reader, slack=self._render.our_network(about.outage, **how))
         return Wording(reader=reader, mail=self._render.our_network_as_mail(**how))
 
-    async def _by_mail_instead(self, claim: Claim, about: About, view: EndingView | None) -> None:
+    async def _by_mail_instead(self, claim: Claim, about: About) -> None:
         """Slack did not take it: the mail that is written here is sent by the next round."""
-        person = self._person(Role(claim.role), view)
+        person = self._person(Role(claim.role), await self._current(about, claim))
         if claim.channel == "slack" and person is not None:
             key = claim.key.rsplit("/", 2)[0]
             to = Addressee(Role(claim.role), claim.template, claim.recipient, person.email, claim.person_id)

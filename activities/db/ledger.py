@@ -127,8 +127,8 @@ class Ledger:
         """The keys of the messages that are to be sent now."""
         return [row["delivery_key"] for row in await self._pool.fetch(_SQL["due"], incident, now)]
 
-    async def late(self, incident: UUID, now: datetime) -> list[asyncpg.Record]:
-        """The Slack messages of which an earlier attempt's copy may have arrived by now."""
+    async def late(self, incident: UUID | None, now: datetime) -> list[asyncpg.Record]:
+        """The Slack messages of an incident, or of none, of which an earlier attempt's copy may have arrived by now."""
         return await self._pool.fetch(_SQL["late"], incident, now)
 
     async def looked_again(self, key: str, now: datetime, *, again_after: timedelta | None) -> None:

@@ -55,7 +55,7 @@ class Cursors:
 
     def after_place(self, scope: str, place: Sequence[str]) -> str:
         """The cursor behind a row that stands there in its list."""
-        return self.make(scope, json.dumps(place).encode())
+        return self.make(scope, json.dumps(place, ensure_ascii=False).encode())
 
     def read_place(self, scope: str, cursor: str | None) -> Sequence[str] | None:
         """What `after_place` was given; None for None. Raises BadCursorError."""

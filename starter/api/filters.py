@@ -25,7 +25,8 @@ class Paged(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Annotated[str, StringConstraints(max_length=500)] | None = Field(
+    # Where the rows are in the order of a name, a cursor holds it: 200 characters of up to four bytes, in base64.
+    cursor: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
         None, description="`next_cursor` of the page before, with the same filters."
     )
 

@@ -105,7 +105,18 @@ def _not_there(error: Exception) -> Problem | None:
     for kind, what in _UNKNOWN.items():
         if isinstance(error, kind):
             return Problem(404, f"there is no such {what}")
+    if isinstance(error, _BEHIND):
+        return Problem(503, "this service is being updated; try again", headers={"Retry-After": str(RETRY_AFTER)})
     return away("The database") if isinstance(error, (*UNAVAILABLE, asyncpg.TransactionRollbackError)) else None
+
+
+# Around `relink migrate`: what is new in this version is not in the tables yet, or they changed under a running one.
+_BEHIND = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidCachedStatementError,
+)
 
 
 _UNKNOWN = {

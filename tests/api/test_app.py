@@ -179,6 +179,27 @@ async def test_ready_is_the_database_its_migrations_and_temporal(api: Api, monke
     assert "changed after it was applied" in changed["checks"]["migrations"]
 
 
+async def test_between_a_deploy_and_its_migrations(api: Api) -> None:
+    """What needs a column that is not there yet is asked for again; so is whatever is asked while tables change."""
+    await api.customer()
+    incident = await api.incident()
+    path, body = f"/v1/incidents/{incident}/resolve", {"by": "Dana Kim", "reason": "fixed"}
+    for change, status in (
+        ("alter table incidents rename hinted_by to not_yet", 503),
+        ("select 1", 503),
+        ("alter table incidents rename not_yet to hinted_by", 503),
+        ("select 1", 202),
+    ):
+        await api.pool.execute(change)
+        answer = await api.http.post(path, json=body)
+        assert answer.status_code == status, (change, answer.text)
+        if status == 503:
+            assert "being updated" in check_problem(answer, 503)["detail"]
+            assert int(answer.headers["retry-after"]) >= 1
+    hints = "select count(*) from incident_timeline where kind = 'recovery_hinted'"
+    assert await api.pool.fetchval(hints) == 1
+
+
 async def test_figures_for_prometheus(api: Api) -> None:
     await api.customer()
     await api.integration(is_critical=True)

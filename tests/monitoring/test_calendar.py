@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
+from activities.db.sql import queries
 from activities.policy import PolicySource
 from activities.probes.seen import Expiry, Seen
 from activities.warnings import Warnings
@@ -218,6 +219,36 @@ async def test_slack_that_refuses_falls_back_to_mail(office: Office) -> None:
     [mail] = office.inbox.messages()
     assert "ends in 6 days" in mail.subject
     assert "salesforce client secret" in mail.text
+
+
+async def test_one_that_can_t_be_written_holds_nobody_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CSM's warning fails in a way that nobody foresaw: the customer's goes out, and the CSM's is tried again."""
+    added = await integration(office)
+    await office.see(added, api_key(START + 5 * DAY))
+    with monkeypatch.context() as patch:
+        patch.setattr(office.warnings._render, "ending", lambda *_, **__: 1 / 0)
+        await office.hour()
+    assert office.told() == ["bob@techcorp.example"]
+    await office.scene.pool.execute("update deliveries set retry_at = now()")
+    await office.send()
+    assert office.told() == ["slack", "bob@techcorp.example"]
+
+
+async def test_a_late_copy_is_taken_back(office: Office) -> None:
+    """A warning that an earlier attempt's request brought after all does not stand beside the one that counts."""
+    added = await integration(office)
+    await office.see(added, Expiry("client_secret", START + 6 * DAY, "us", "salesforce client secret"))
+    await office.hour()
+    channel, ts = (await office.scene.pool.fetchval("select external_id from deliveries")).split(":")
+    stands = office.slack.store.message(channel, ts)
+    assert stands is not None
+    late = office.slack.store.add_message(channel, stands)
+    await office.scene.pool.execute("update deliveries set look_again_at = now()")
+    assert await office.scene.pool.fetchval(queries("monitoring")["notices_waiting"])
+    await office.send()
+    assert office.slack.store.message(channel, late["ts"]) is None
+    assert office.slack.store.message(channel, ts) is not None
+    assert not await office.scene.pool.fetchval(queries("monitoring")["notices_waiting"])
 
 
 async def test_engineering_hears_of_our_network(office: Office) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,6 +61,16 @@ async def test_names_of_others_stay_names(api: Api) -> None:
     assert '"><b>' not in page.text
     [row] = await rows_of(api, "/fleet.csv")
     assert (row["csm"], row["display_name"]) == ("'=1+1", "'@SUM(A1)")
+
+
+async def test_a_name_as_long_as_it_may_be_is_no_end(api: Api) -> None:
+    """A cursor that holds the longest name, in the longest characters, is taken where it leads."""
+    for n in range(8):
+        customer = replace(api, name=f"long-{n}")
+        await customer.customer(name=str(n) + "\U00020000" * 199)
+        await customer.integration()
+    names = [item["customer"]["external_id"] for item in await everything(api, "show=all&sort=customer")]
+    assert names == [f"long-{n}" for n in range(8)]
 
 
 async def rows_of(api: Api, path: str) -> list[dict[str, str]]:

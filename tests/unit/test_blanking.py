@@ -27,6 +27,13 @@ HIDDEN = [
     "{'client_secret': 'CANARY1'}",
     "code=4/0AX4XfWh-CANARY1",
     "our own relink_CANARY1CANARY1",
+    r'{"message":"refused: {\"access_token\":\"CANARY1CANARY1\",\"x\":1}"}',
+    r'"{\\\"session_token\\\": \\\"ab12-CANARY1-CANARY1\\\"}"',
+    r'{"access_token":"ab\/CANARY1\/CANARY1"}',
+    "{'clientSecret': 'CANARY1'}",
+    "sent: refresh_token%3DCANARY1%26grant_type%3Drefresh_token",
+    "<ns:client_secret>CANARY1</ns:client_secret>",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEvQCANARY1\nCANARY1\n-----END RSA PRIVATE KEY-----",
 ]
 KEPT = [
     "invalid_grant: expired access/refresh token",
@@ -37,6 +44,7 @@ KEPT = [
     "AADSTS700082: The refresh token has expired due to inactivity. Trace ID: 3b2d2a1e-0000-4000-8000-000000000000",
     "Basic authentication is required",
     "session: signed out",
+    "error code <b>ERR_CERTIFICATE</b>, a password > 8 characters",
     "https://api.example/orders?limit=1",
 ]
 

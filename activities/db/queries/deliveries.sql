@@ -63,8 +63,10 @@ returning delivery_key
 select delivery_key, external_id, status, recipient from deliveries where delivery_key = $1
 
 -- name: late
+-- Of an incident; without one ($1 is null) warnings, digests and the like of the last days, which the index finds, too.
 select delivery_key, incident_id, external_id, details, template, created_at from deliveries
-where incident_id = $1 and look_again_at <= greatest(now(), $2)
+where look_again_at <= greatest(now(), $2)
+  and (incident_id = $1 or ($1::uuid is null and incident_id is null and created_at > now() - interval '2 days'))
 
 -- name: looked_again
 update deliveries set look_again_at = greatest(now(), $2) + $3::interval where delivery_key = $1

@@ -143,8 +143,11 @@ returning delivery_key
 select status from deliveries where delivery_key = $1
 
 -- name: notices_waiting
+-- Or a copy that came late, see `late`: of a digest, too.
 select exists (select from deliveries where incident_id is null and digest_id is null and (
   (status = 'pending' and retry_at <= now()) or (status = 'sending' and lease_until <= now())))
+  or exists (select from deliveries
+    where incident_id is null and created_at > now() - interval '2 days' and look_again_at <= now())
 
 -- name: notices_to_send
 select delivery_key from deliveries where incident_id is null and digest_id is null and (
