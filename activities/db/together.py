@@ -23,7 +23,7 @@ from activities.db.pool import Connection
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from workflows.contracts import Bell, Told
-from workflows.domain.mailing import IN_COMPANY, WRITTEN_TO, in_company_until, written_to_until
+from workflows.domain.mailing import IN_COMPANY, SNOOZED, WRITTEN_TO, in_company_until, snoozed_until, written_to_until
 from workflows.domain.policy import CustomerRules, Policy
 
 _SQL = queries("together")
@@ -124,8 +124,10 @@ async def _has_to_wait(connection: Connection, row: asyncpg.Record, now: datetim
     incident, key = row["incident_id"], row["delivery_key"]
     known = await connection.fetchrow(_SQL["rules"], incident, row["person_id"], key, now)
     assert known is not None  # the incident of a delivery
-    rules, at, rule = Policy.stored(known["policy"]).customer, known["at"], WRITTEN_TO
-    until = written_to_until(rules, known["last_mail"], at)
+    rules, at, rule = Policy.stored(known["policy"]).customer, known["at"], SNOOZED
+    until = snoozed_until(known["snoozed_until"], at) if row["template"] == REMINDER else None
+    if until is None:
+        rule, until = WRITTEN_TO, written_to_until(rules, known["last_mail"], at)
     if until is None:
         rule, coming = IN_COMPANY, await _on_their_way(connection, row, known["customer_id"])
         until = in_company_until(rules, _due(row, known["clock_start"], rules), at, coming)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -343,6 +343,29 @@ async def test_reminders_of_several_are_one_mail(world: World) -> None:
     first, reminder = world.mails_to(BOB)
     assert reminder.subject == "Reminder: 3 of your integrations need reauthorization"
     assert sorted(told_of(reminder)) == sorted(told_of(first)) == ["HubSpot", "Notion", "Zendesk"]
+
+
+async def test_a_reminder_that_waits_when_somebody_snoozes(world: World) -> None:
+    """It goes out when that is over, not before, and with no other's either."""
+    async with world.make_worker():
+        first, second = await broken(world, "hubspot", "zendesk")
+        await _informed(world, first, second)
+        await _ring(world, first, second)
+        await world.until_waiting(second)
+        await world.pass_time(second, timedelta(hours=24, seconds=1))
+        await world.until_delivery(second, REMINDER, "email", "pending")
+        until = datetime.now(UTC) + timedelta(days=2)
+        await world.actions.snooze(second, "maria@vendor.example", until)
+        await world.pass_time(second, timedelta(seconds=16))
+        await world.until_waiting(second)
+        await world.pass_time(first, timedelta(hours=24, seconds=1))
+        await world.until_delivery(first, REMINDER, "email", "sent")
+        held = await world.delivery(second, REMINDER, "email")
+        assert held is not None
+        assert (held["status"], held["retry_at"], held["told_with"]) == ("pending", until, None)
+        await world.pass_time(second, timedelta(days=1))
+        await world.until_delivery(second, REMINDER, "email", "sent")
+    assert len(world.mails_to(BOB)) == 3
 
 
 async def test_a_reminder_that_waits_ends_with_its_incident(world: World) -> None:

@@ -9,6 +9,7 @@ from workflows.domain.playbook import WhoFixes
 from workflows.domain.policy import CustomerRules
 
 WRITTEN_TO = "customer.min_between_mails: this contact was written to a moment ago"
+SNOOZED = "snoozed: the customer is reminded when that is over"
 IN_COMPANY = "customer.group_within: more of this customer's integrations failed at the same moment"
 
 
@@ -23,6 +24,11 @@ def why_not_mail(*, degraded: bool, who_fixes: str, auto_send: bool) -> str | No
     if not auto_send:
         return "customer.auto_send is off: the CSM decides"
     return None
+
+
+def snoozed_until(snoozed: datetime | None, at: datetime) -> datetime | None:
+    """Until when a reminder waits that was held back before somebody snoozed; None: it does not."""
+    return snoozed if snoozed and snoozed > at else None
 
 
 def written_to_until(rules: CustomerRules, last_mail: datetime | None, at: datetime) -> datetime | None:

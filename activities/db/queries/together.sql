@@ -7,6 +7,7 @@ for no key update of p
 -- name: rules
 select i.policy, i.customer_id, greatest(now(), $4::timestamptz) as at,
   greatest(coalesce(i.alerted_at, i.detected_at), i.worsened_at) as clock_start,
+  case when i.snoozed_until is distinct from i.unsnoozed_at then i.snoozed_until end as snoozed_until,
   (select max(case
       when d.status in ('pending', 'sending') then greatest(now(), $4)  -- it is about to go out
       else coalesce(d.sent_at, d.created_at) end)
@@ -52,6 +53,7 @@ select d.delivery_key, d.incident_id from deliveries d join incidents i on i.id 
 where d.person_id = $1 and d.delivery_key <> $2 and d.channel = 'email' and d.template = $3
   and d.status = 'pending' and d.attempts = 0
   and not d.details ? 'asked'
+  and (d.template = 'integration_disconnected_customer' or i.snoozed_until is not distinct from i.unsnoozed_at)
   and (i.policy #>> '{customer,min_between_mails}' is distinct from '0s'  -- else it was not to be told together
     or i.policy #>> '{customer,group_within}' is distinct from '0s')
   and not exists (select from deliveries o where o.incident_id = d.incident_id and o.person_id = d.person_id
