@@ -36,7 +36,7 @@ class Phase(StrEnum):
 
 
 def phase_of(view: IncidentView, now: datetime) -> Phase:
-    """The phase at that time: a snooze that has ended is over."""
+    """The phase at that time: a snooze that has ended is over, and so is an acknowledgement that ran out."""
     if view.status == "cancelled":
         return Phase.REMOVED
     if view.status == "closed":
@@ -46,7 +46,8 @@ def phase_of(view: IncidentView, now: datetime) -> Phase:
         return Phase.RECOVERING
     if view.snoozed_until and view.snoozed_until > now:
         return Phase.SNOOZED
-    return Phase.ACKNOWLEDGED if view.acknowledged_at else Phase.OPEN
+    is_taken = view.acknowledged_at and not view.acknowledgement_expired
+    return Phase.ACKNOWLEDGED if is_taken else Phase.OPEN
 
 
 _OVER = {  # heading, emoji, status

@@ -60,6 +60,7 @@ class IncidentView(_View):
     alerted_at: datetime | None
     acknowledged_at: datetime | None
     acknowledged_by: str | None
+    acknowledgement_expired: bool = False  # acknowledged, not mended in time: anybody may take it over
     snoozed_until: datetime | None
     recovering_since: datetime | None
     quiet_until: datetime | None

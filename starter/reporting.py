@@ -174,8 +174,10 @@ def bars(days: Sequence[tuple[Span, Times]]) -> dict[str, Any]:
         words = "not observed" if uptime is None else f"down for {rough(down)}" if down else "no downtime"
         height = None if uptime is None else max(1 - uptime, _LEAST_SHOWN) if down else 0.0
         shown.append({"height": height, "words": f"{_day(span.begin)}: {words}"})
+    observed = sum(bar["height"] is not None for bar in shown)
     bad = sum(bool(bar["height"]) for bar in shown)
-    return {"days": shown, "words": f"{bad} of {len(shown)} days with downtime"}
+    told = f"{bad} of {counted(observed, 'day')} with downtime" if observed else "not observed"
+    return {"days": shown, "words": told}
 
 
 def measure_facts(measure: Measure) -> dict[str, str]:

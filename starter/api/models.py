@@ -170,7 +170,7 @@ class Count(Answer):
 
 
 class FleetPage(Page[FleetRow]):
-    """What is down now is counted over all of it, whatever the filters."""
+    """Counted over all of it, whatever the filters. With an open incident it is down, and not healthy or degraded."""
 
     down: int
     by_severity: list[Count]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from activities import phrases
 from activities.rendering_safety import for_slack, one_line
 from activities.views import IncidentView, Person
 from workflows.domain.policy import Addressee, Policy
@@ -54,7 +55,7 @@ def called(who: str | None, view: IncidentView) -> str:
 def who_may(view: IncidentView) -> str:
     """Said to those who may not."""
     named = [f"{called(p.name or p.email or p.slack, view)} ({role})" for p, role in _roles(view)]
-    return ", ".join([*named, "CS leadership"])
+    return phrases.together([*named, "CS leadership"])
 
 
 def _roles(view: IncidentView) -> Iterator[tuple[Person, str]]:

@@ -125,7 +125,7 @@ def _show(facts: dict[str, Any]) -> None:
     _print("", [(tile["label"], tile["value"], tile["note"]) for tile in facts["tiles"]])
     if facts["causes"]:
         causes = [(c["name"], c["down"], f"{c['share']} %") for c in facts["causes"]]
-        _print("Whose fault it was", causes)
+        _print("Time down, by who caused it", causes)
     if facts["measures"]:
         rows = [
             (m["name"], m["value"], f"target {m['target']}", _toned(m, "met"), m["counted"]) for m in facts["measures"]
@@ -137,7 +137,7 @@ def _show(facts: dict[str, Any]) -> None:
         _print("Customers, the least reliable first", rows, "customer", *columns, "chronic")
     else:
         rows = [(i["name"], i["state"], *_figures(i, columns), i["fault"]) for i in facts["integrations"]]
-        _print("Integrations", rows, "integration", "state", *columns, "whose fault")
+        _print("Integrations", rows, "integration", "state", *columns, "caused by")
     chronic = [one for one in facts["integrations"] if one["reason"]]
     for one in chronic[:_MOST_CHRONIC]:
         where = f" at {one['customer']}" if facts["customers"] else ""

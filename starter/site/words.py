@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from activities import phrases
 from activities.db import ledger
 from starter.api.funnel import funnel
 
@@ -87,7 +88,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "snoozed": "Snoozed",
         "snooze_ended": "The snooze has ended",
         "escalated": "Escalated to {to}",
-        "escalation_skipped": "Nobody to escalate to",
+        "escalation_skipped": "Nobody is on file to escalate to: {skipped}",
         "reminder_due": "Reminder {reminder}",
         "recovery_hinted": "It may work again: {hint}",
         "check_failed": "Checked: still broken{seen}",
@@ -196,6 +197,7 @@ class Words:
         said = dict(details)
         said["hint"] = _HINTS.get(details.get("hint", ""), "a sign of it")
         said["to"] = ROLES.get(details.get("to", ""), "the next one")
+        said["skipped"] = phrases.together([ROLES.get(role, role) for role in details.get("skipped", [])]) or said["to"]
         said["person"] = self._name(details.get("person"))
         said["times"] = "".join(f"; {self._told(datetime.fromisoformat(at))}" for at in details.get("times", []))
         said["seen"] = f" ({details['seen']})" if details.get("seen") else ""

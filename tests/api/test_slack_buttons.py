@@ -63,7 +63,7 @@ async def test_people_who_may_not_are_told_who_may(dana: Slack) -> None:
     for action in ("acknowledge", "send_fix_instructions", "schedule_tech_call", "close"):
         dana.server.clear()
         assert (await dana.click(action, incident, user=stranger.id)).status_code == 200
-        assert "Only Dana Kim (CSM), Max Boss (the CSM's manager), CS leadership" in await dana.told()
+        assert "Only Dana Kim (CSM), Max Boss (the CSM's manager) and CS leadership" in await dana.told()
         assert dana.server.calls("views.open") == []
     await dana.click("snooze", f"{incident}:1h", user=stranger.id, select=True)
     assert await dana.api.timeline(incident) == before

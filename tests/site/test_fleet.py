@@ -30,7 +30,7 @@ async def test_what_is_down_is_told_at_once(api: Api) -> None:
     await api.customer()
     await api.integration(display_name="CRM Sync", is_critical=True)
     visitor = Visitor.viewer(api)
-    assert "The one integration is connected" in text_of(await visitor.get("/fleet"))
+    assert "The one integration is not down" in text_of(await visitor.get("/fleet"))
     assert "Nothing is down" in text_of(await visitor.get("/fleet"))
     since = (datetime.now(UTC) - timedelta(hours=3, minutes=1)).isoformat()
     incident = await api.incident(error={"code": "invalid_grant"}, occurred_at=since)
@@ -172,6 +172,35 @@ async def test_counts_are_of_what_is_down(fleet: Api) -> None:
         counted = {row["name"] or row["value"]: row["count"] for row in answer[f"by_{facet}"]}
         assert sum(counted.values()) == 25
         assert all(sum(of(item) == name for item in down) == count for name, count in counted.items())
+
+
+async def test_each_integration_is_counted_where_it_is_listed(api: Api) -> None:
+    """With an incident it is down, whatever its status; what was closed by hand is said to be silent, not to limp."""
+    await api.customer()
+    for name in ("limps", "degraded", "unused", "well"):
+        await api.integration(f"salesforce/{name}", display_name=name)
+    await api.event(integration_id="limps", event_type="sync_error")
+    for name in ("degraded", "unused"):
+        await api.event(integration_id=name)
+    await api.pool.execute("update integration_health set status = 'degraded' where integration_id = 'degraded'")
+    unused = next(i for i in await everything(api, "") if i["integration_id"] == "unused")
+    await api.act(unused["incident"]["id"], "resolve", reason="no_longer_used")
+    answer = (await api.http.get("/v1/fleet?show=all")).json()
+    assert (answer["down"], answer["degraded"], answer["healthy"], answer["total"]) == (1, 1, 1, 4)
+    for show in ("down", "degraded", "healthy"):
+        assert len(await everything(api, f"show={show}")) == answer[show], show
+    page = text_of(await Visitor.viewer(api).get("/fleet?show=all"))
+    assert page.count("Fails sometimes; no incident yet") == 1
+    assert page.count("Closed by hand; no new alert until it has worked again") == 1
+
+
+async def test_a_customer_is_one_click_away(api: Api) -> None:
+    """From the fleet, and from an incident."""
+    await api.customer()
+    incident = await api.incident()
+    for path in ("/fleet", f"/incidents/{incident}"):
+        page = await Visitor.viewer(api).get(path)
+        assert f'href="/customers/{api.name}"' in page.text, path
 
 
 async def test_links_of_the_page_keep_the_filters(fleet: Api) -> None:

@@ -125,6 +125,26 @@ class TestButtons:
         assert again.headers["location"].endswith("?done=nothing")
         assert apart.rung(incident) == rung
 
+    async def test_acknowledge_again_what_was_forgotten(self, apart: Api) -> None:
+        """An acknowledgement that ran out is no longer one: the button is back, for whoever takes over."""
+        incident, dana = await apart.incident(), Visitor.operator(apart)
+        button = f'action="/incidents/{incident}/acknowledge"'
+        assert button in (await dana.get(f"/incidents/{incident}")).text
+        await apart.act(incident, "acknowledge")
+        assert button not in (await dana.get(f"/incidents/{incident}")).text
+        await apart.pool.execute("update incidents set ack_expired_at = acknowledged_at where id = $1", UUID(incident))
+        page = await dana.get(f"/incidents/{incident}")
+        assert button in page.text
+        assert "not fixed in time" in text_of(page)
+
+    async def test_the_customer_is_not_mailed_about_what_is_ours(self, apart: Api) -> None:
+        """Nothing offers to ask somebody to act who can't mend it, just as in Slack."""
+        incident, dana = await apart.incident(), Visitor.operator(apart)
+        for theirs in (True, False):
+            page = text_of(await dana.get(f"/incidents/{incident}"))
+            assert all((offer in page) is theirs for offer in ("Send fix instructions", "Offer a call"))
+            await apart.pool.execute("update incidents set who_fixes = 'our_engineering' where id = $1", UUID(incident))
+
     @pytest.mark.parametrize("choice", ["1h", "4h", "24h", "3d", "7d"])
     async def test_snooze(self, apart: Api, choice: str) -> None:
         incident = await apart.incident()

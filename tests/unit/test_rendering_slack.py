@@ -67,6 +67,16 @@ def test_buttons_are_those_that_make_sense(state: str, expected: list[str]) -> N
     assert actions(alert(samples.sample(state))) == expected
 
 
+def test_an_acknowledgement_that_ran_out_can_be_given_again() -> None:
+    """By the CSM below the alert, and by whoever it was escalated to, who still reads who had it."""
+    forgotten = samples.sample("acknowledged").model_copy(update={"acknowledgement_expired": True})
+    assert actions(alert(forgotten)) == [*FIRST_ROW, "acknowledge", "snooze", "close"]
+    reading: dict[str, Any] = {"now": samples.NOW, "reader": samples.MANAGER, "status_url": samples.STATUS_URL}
+    escalation = RENDERER.escalation(forgotten, role="csm_manager", **reading)
+    assert actions(escalation) == ["acknowledge", "view_integration_status"]
+    assert "acknowledged 10 minutes ago" in as_text(escalation)
+
+
 def test_every_button_names_its_incident() -> None:
     """A pressed button tells which incident it belongs to; the menu also what was chosen."""
     incident = str(samples.DISCONNECTED.incident_id)

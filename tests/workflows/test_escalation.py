@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -139,6 +140,7 @@ async def test_acknowledged_and_forgotten_escalates_again(world: World) -> None:
     assert "acknowledgement_expired" in await world.timeline(incident)
     assert [text for text in world.thread() if "Escalation starts again" in text] != []
     assert len(await world.told_of(incident, "escalated")) == 1
+    assert '"acknowledge"' in json.dumps(world.alerts()), "somebody else can take it over"
 
 
 async def test_forgotten_after_all_steps_had_fired_the_last_is_told_again(world: World) -> None:

@@ -61,6 +61,8 @@ from shown group by grouping sets ((severity), (integration_type), (key), ())
 order by count desc, value
 
 -- name: totals
-select count(*) filter (where h.status = 'healthy')::integer as healthy,
-  count(*) filter (where h.status = 'degraded')::integer as degraded, count(*)::integer as total
-from integration_health h where h.removed_at is null and ($1::uuid is null or h.customer_id = $1)
+select count(*) filter (where h.status = 'healthy' and i.id is null)::integer as healthy,
+  count(*) filter (where h.status = 'degraded' and i.id is null)::integer as degraded, count(*)::integer as total
+from integration_health h
+left join incidents i on i.integration_health_id = h.id and i.status in ('open', 'recovering')
+where h.removed_at is null and ($1::uuid is null or h.customer_id = $1)
