@@ -61,7 +61,7 @@ async def test_every_button_of_the_alert_does_what_it_says(office: World, tab: T
         await page.get_by_role("link", name="View Integration Status").click()
     status = await opening.value
     await expect(status.locator("h1")).to_have_text("Salesforce CRM Sync")
-    await expect(status.locator(".badge.bad")).to_have_text("DISCONNECTED")
+    await expect(status.locator(".head .badge.bad")).to_have_text("DISCONNECTED")
     await status.close()
 
     await desk.press("Acknowledge")
