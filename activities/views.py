@@ -66,6 +66,7 @@ class IncidentView(_View):
     quiet_until: datetime | None
     closed_at: datetime | None
     closed_by: str | None
+    resolution_note: str | None = None  # what that person wrote about it
     relapses: int
     error_code: str | None  # as received
     evidence: str | None  # verified, reported

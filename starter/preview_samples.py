@@ -139,7 +139,7 @@ STATES: dict[str, dict[str, object]] = {  # what changes in DISCONNECTED
         ),
         "customer_reason": "A credential of ours has expired.",
         "customer_steps": (
-            "There is nothing you need to do. We are fixing this on our side and tell you when it works again.",
+            "There is nothing you need to do. We are fixing this on our side and will tell you when it works again.",
         ),
         "customer_minutes": 0,
     },

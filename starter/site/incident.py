@@ -34,7 +34,8 @@ _DONE = MappingProxyType(
     {
         "acknowledge": "Acknowledged: escalation waits for you.",
         "snooze": "Snoozed: nobody is escalated to or reminded before that.",
-        "resolve": "Noted. What was reported as fixed is checked first; everything else is closed.",
+        "fixed": "Noted. A monitor, if there is one, looks at once; when it has held, this closes by itself.",
+        "resolve": "Closed. It raises no new alert until it has worked again.",
         "send-fix-instructions": "The fix instructions are on their way.",
         "schedule-tech-call": "The offer of a call is on its way.",
         "nothing": "Nothing was changed: that was done already, a moment ago.",
@@ -63,7 +64,8 @@ async def press(request: Request, incident: UUID, action: str, button: Operators
         if problem is None or problem.status_code not in {409, 422}:
             raise
         return await _page(request, incident, session, use, refused=_sentence(problem), status=problem.status_code)
-    return redirect(use, f"/incidents/{incident}?done={action if changed else 'nothing'}")
+    done = "fixed" if button.fields.get("reason") == "fixed" else action
+    return redirect(use, f"/incidents/{incident}?done={done if changed else 'nothing'}")
 
 
 def _body(fields: Mapping[str, str], session: Session) -> dict[str, Any]:

@@ -154,8 +154,9 @@ update incidents set snoozed_until = $2, updated_at = now() where id = $1
 -- name: view
 select i.id as incident_id, i.integration_health_id, i.number, i.kind, i.status, i.severity, i.resolution, i.category,
   i.who_fixes, i.occurrences, i.opened_at, i.detected_at, i.alerted_at, i.acknowledged_at, i.acknowledged_by,
-  coalesce(i.acknowledged_at = i.ack_expired_at, false) as acknowledgement_expired, i.snoozed_until, i.recovering_since, i.quiet_until, i.closed_at, i.closed_by, i.relapses, i.error_code, i.evidence,
-  i.diagnosis, i.policy, i.hinted_by, i.customer_reported_at is not null as customer_reported,
+  coalesce(i.acknowledged_at = i.ack_expired_at, false) as acknowledgement_expired, i.snoozed_until, i.recovering_since,
+  i.quiet_until, i.closed_at, i.closed_by, i.resolution_note, i.relapses, i.error_code, i.evidence, i.diagnosis,
+  i.policy, i.hinted_by, i.customer_reported_at is not null as customer_reported,
   c.id as customer_id, c.external_id as customer_external_id, c.name as customer_name, c.arr,
   h.integration_type, h.integration_id, h.display_name, h.is_critical, h.self_serve, h.reconnect_url,
   coalesce((select jsonb_agg(jsonb_build_object('role', p.role, 'id', p.id, 'name', p.name, 'email', p.email,
