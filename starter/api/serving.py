@@ -9,11 +9,12 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import asyncpg
 import structlog
 import uvicorn
 
-from activities.db.migrate import until_migrated
-from activities.db.pool import create_pool
+from activities.db.migrate import MigrationError, until_migrated
+from activities.db.pool import Pool, create_pool
 from activities.policy import PolicyError, PolicySource
 from activities.settings import Settings, SettingsError
 from starter.api.resources import Resources
@@ -50,7 +51,7 @@ async def serve(settings: Settings) -> None:
         with _signals(server, resources):
             host, port = listener.getsockname()[:2]
             _log.info("the API listens", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
-            waiting = asyncio.create_task(until_migrated(resources.pool))  # says what requests are refused for
+            waiting = asyncio.create_task(_say_what_is_missing(resources.pool))
             await server.serve(sockets=[listener])
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -65,6 +66,14 @@ async def opened(settings: Settings) -> AsyncIterator[Resources]:
         pool = await stack.enter_async_context(create_pool(settings.database_url, patience=PATIENCE))
         client = await connect(settings, lazy=True)
         yield Resources.assemble(settings, pool=pool, policy=policy, bells=Ring(client, pool), temporal=client)
+
+
+async def _say_what_is_missing(pool: Pool) -> None:
+    """Logs what requests are refused for, also what will not pass: a wrong password, a changed migration."""
+    try:
+        await until_migrated(pool)
+    except (MigrationError, asyncpg.PostgresError) as error:
+        _log.error("PostgreSQL can't be used; /readyz tells when it can", problem=str(error))
 
 
 class _Server(uvicorn.Server):

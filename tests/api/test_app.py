@@ -14,11 +14,12 @@ import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from activities.db.keys import ApiKey, Scope, key_hash
 from activities.db.pool import create_pool
 from activities.links import Purpose
-from starter.api import health
+from starter.api import health, serving
 from starter.api.app import create_app
 from starter.api.limits import KeyCache
 from tests.api.calling import Api, RecordedBells, assemble, client_of
@@ -177,6 +178,14 @@ async def test_ready_is_the_database_its_migrations_and_temporal(api: Api, monke
     await api.pool.execute("insert into schema_migrations (version, name, checksum) values (1, 'x', 'changed')")
     changed = check_problem(await readiness(api, Temporal()), 503)
     assert "changed after it was applied" in changed["checks"]["migrations"]
+
+
+async def test_what_the_database_lacks_is_logged(api: Api) -> None:
+    """Also what waiting does not heal: the process that serves 503s has the reason in its log."""
+    await api.pool.execute("update schema_migrations set checksum = 'changed' where version = 1")
+    with capture_logs() as said:
+        await serving._say_what_is_missing(api.pool)
+    assert "changed after it was applied" in said[0]["problem"]
 
 
 async def test_between_a_deploy_and_its_migrations(api: Api) -> None:
