@@ -208,6 +208,7 @@ def _who(view: IncidentView, telling: Telling) -> dict[str, object]:
         "hinted_by": one_line(view.hinted_by, NAME) if view.hinted_by else None,
         "previous": phrases.previously(view.previous, view.previous_count, telling.zone),
         "previous_count": view.previous_count,
+        "engineering_named": view.engineering_named,
         "auto_send": view.auto_send,
         "customer_reported": view.customer_reported,
         "mail_status": mail.status if mail else None,

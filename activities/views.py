@@ -80,6 +80,7 @@ class IncidentView(_View):
     csm_stands_in: bool = False  # the policy's fallback, because the customer's own CSM has neither Slack nor email
     csm_manager: Person | None
     contacts: tuple[Person, ...]  # technical contacts, in order of preference
+    engineering_named: bool = True  # the policy says whom to page when the fault is ours
     auto_send: bool  # False: fix instructions go out only when the CSM presses the button
 
     integration_type: str

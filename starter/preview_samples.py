@@ -135,7 +135,7 @@ STATES: dict[str, dict[str, object]] = {  # what changes in DISCONNECTED
         "explanation": "Salesforce refuses our application itself. What to say if they ask: the fault is on our side.",
         "steps": (
             "No action is needed from the customer; do not ask them to change anything",
-            "Our engineering has been told; follow the progress in this thread",
+            "Our engineering has to fix it; follow the progress in this thread",
         ),
         "customer_reason": "A credential of ours has expired.",
         "customer_steps": (

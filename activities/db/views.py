@@ -47,6 +47,7 @@ class ViewLoader:
             "csm_stands_in": own is not None and stand_in is not None,
             "csm_manager": next(iter(people[Role.CSM_MANAGER]), None),
             "contacts": tuple(people[Role.TECHNICAL_CONTACT]),
+            "engineering_named": addressee(policy.people.engineering) is not None,
             "auto_send": policy.customer.auto_send,
             "acknowledged_by": _called(row["acknowledged_by"], people),
             "closed_by": _called(row["closed_by"], people),

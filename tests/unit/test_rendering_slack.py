@@ -67,6 +67,13 @@ def test_buttons_are_those_that_make_sense(state: str, expected: list[str]) -> N
     assert actions(alert(samples.sample(state))) == expected
 
 
+def test_a_csm_knows_whether_engineering_was_paged() -> None:
+    """Where the fault is ours and the policy names nobody to page, only the CSM can tell them."""
+    ours, hint = samples.sample("ours"), "Nobody in our engineering has been paged"
+    assert hint not in as_text(alert(ours))
+    assert hint in as_text(alert(ours.model_copy(update={"engineering_named": False})))
+
+
 def test_an_acknowledgement_that_ran_out_can_be_given_again() -> None:
     """By the CSM below the alert, and by whoever it was escalated to, who still reads who had it."""
     forgotten = samples.sample("acknowledged").model_copy(update={"acknowledgement_expired": True})

@@ -160,6 +160,7 @@ async def test_our_own_fault_pages_engineering_and_spares_the_customer(world: Wo
         ("slack", SLACK_ALERT, "sent"),
         ("slack", ENGINEERING, "sent"),
     ]
+    assert "Nobody in our engineering has been paged" not in str(world.alerts())
     assert {"role": "technical_contact", "rule": "the fault is ours: the customer is not asked to act"} in (
         await world.told_of(incident, "notice_held")
     )
@@ -167,13 +168,14 @@ async def test_our_own_fault_pages_engineering_and_spares_the_customer(world: Wo
 
 
 async def test_our_own_fault_with_nobody_on_call_is_said(world: World) -> None:
-    """An unset role is skipped, and the timeline says so."""
+    """An unset role is skipped, and the timeline says so; the CSM hears that only they can tell them."""
     async with world.make_worker():
         incident = await world.disconnect(error=OUR_FAULT)
         await world.until_timeline(incident, "informed")
     assert {"role": "engineering", "rule": "nobody is set as engineering"} in (
         await world.told_of(incident, "notice_held")
     )
+    assert "Nobody in our engineering has been paged" in str(world.alerts())
 
 
 async def test_auto_send_off_leaves_the_mail_to_the_csm(world: World) -> None:
