@@ -106,11 +106,11 @@ class Scene:
     async def until_told(self, count: int, *customers: str, within: float = 60) -> float:
         """Until so many alerts and first mails of these customers have left. Of one whose reply was lost twice, nobody
         knows more."""
-        question = (
-            "select count(*) = $1 from deliveries d join incidents i on i.id = d.incident_id"
-            " join customers c on c.id = i.customer_id where c.external_id = any($2)"
-            " and d.status in ('sent', 'unknown') and d.template in ('integration_disconnected_alert', 'integration_disconnected_customer')"
-        )
+        question = """
+            select count(*) = $1 from deliveries d join incidents i on i.id = d.incident_id
+            join customers c on c.id = i.customer_id
+            where c.external_id = any($2) and d.status in ('sent', 'unknown')
+              and d.template in ('integration_disconnected_alert', 'integration_disconnected_customer')"""
         return await self.until(question, count, list(customers), within=within)
 
     async def until_over(self, *customers: str, within: float = 60) -> float:
