@@ -12,7 +12,7 @@ from tests.api.calling import Api
 from tests.api.test_app import Temporal
 from tests.api.test_hostile import served
 
-SECONDS = 45  # of asking; a failing run shrinks its example for a while longer
+SECONDS = 20  # of asking; a failing run shrinks its example for a while longer
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
