@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 from uuid import uuid4
 
 from activities.db.pool import create_pool
@@ -80,15 +79,7 @@ async def test_a_slow_slack_does_not_make_us_late(dana: Slack) -> None:
 async def test_only_what_slack_signed_is_taken(dana: Slack) -> None:
     """The corpus: bit flips, age, missing headers, other bodies."""
     incident = await dana.api.incident()
-    payload = {
-        "type": "block_actions",
-        "user": {"id": dana.user},
-        "team": {"id": "T1"},
-        "channel": {"id": dana.channel},
-        "trigger_id": "1.1.x",
-        "actions": [{"type": "button", "action_id": "acknowledge", "block_id": "b", "value": incident}],
-    }
-    body = urlencode({"payload": json.dumps(payload)}).encode()
+    body = dana.body_of_click("acknowledge", incident)
     good = signed(body)
     signature, stamp = good["x-slack-signature"], good["x-slack-request-timestamp"]
     hexes = signature[3:]
@@ -126,7 +117,7 @@ async def test_only_what_slack_signed_is_taken(dana: Slack) -> None:
             response = await http.post("/slack/interactions", content=content, headers=signed(content))
             assert response.status_code in {401, 422}, content
         for value in ("not-a-uuid", ""):
-            broken = urlencode({"payload": json.dumps(payload).replace(incident, value)}).encode()
+            broken = dana.body_of_click("acknowledge", value)
             response = await http.post("/slack/interactions", content=broken, headers=signed(broken))
             assert response.status_code == 422
         huge = await http.post("/slack/interactions", content=b"x" * (1024 * 1024 + 1), headers=good)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlencode
 
 from starter.api.callbacks import webhook_secret
 from tests.api.calling import SECRET_KEY, Api, settings_for_tests, with_settings
@@ -68,15 +67,7 @@ async def test_whoever_signs_is_slowed_down_like_a_key(apart: Api) -> None:
 async def test_a_recorded_click_does_nothing_the_second_time(dana: Slack) -> None:
     """Slack repeats what it was not answered in time, and so could a thief, for five minutes."""
     incident = await dana.api.incident()
-    payload = {
-        "type": "block_actions",
-        "user": {"id": dana.user},
-        "team": {"id": "T1"},
-        "channel": {"id": dana.channel},
-        "trigger_id": "1.1.x",
-        "actions": [{"type": "button", "action_id": "acknowledge", "block_id": "b", "value": incident}],
-    }
-    content = urlencode({"payload": json.dumps(payload)}).encode()
+    content = dana.body_of_click("acknowledge", incident)
     headers = signed_by_slack(content)
     async with dana.api.anonymous() as http:
         answers = [await http.post("/slack/interactions", content=content, headers=headers) for _ in range(3)]
