@@ -95,20 +95,21 @@ class Digests:
             return None
         if not isinstance(claim, Claim):
             return claim
-        told = await attempt(self._ledger, claim, now, self._tell(claim, now))
+        digest = await self._store.about(key)
+        reader = digest.reader or self._fallback()
+        claim = replace(claim, mail_to=reader.email if reader else None)
+        told = await attempt(self._ledger, claim, now, self._tell(claim, digest, reader, now))
         if told is Told.PENDING and claim.channel == "slack":
             await self._store.hold_others(key)
         if told is Told.FAILED:
             _log.warning("a digest could not be delivered", delivery=key, channel=claim.channel)
-            await self._intend((await self._store.about(key)).id)
         return told
 
-    async def _tell(self, claim: Claim, now: datetime) -> Told:
-        digest = await self._store.about(claim.key)
+    async def _tell(self, claim: Claim, digest: Digest, reader: Person | None, now: datetime) -> Told:
         view = await self._store.view(digest, await self._fragile(digest, now), self._policy(), now)
         if view.is_quiet:
             return await self._ledger.suppress(claim, "a week without news")
-        reader = digest.reader or self._fallback() or Person(email=claim.recipient)
+        reader = reader or Person(email=claim.recipient)
         if claim.channel == "slack":
             wording = Wording(reader=reader, slack=self._render.digest(digest.id, view, now=now, reader=reader))
             return await self._slack.send(replace(claim, wording=wording), now)

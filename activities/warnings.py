@@ -90,13 +90,13 @@ class Warnings:
         if not isinstance(claim, Claim):
             return
         about = await self._notices.about(key)
-        told = await attempt(self._ledger, claim, now, self._tell(claim, about, now))
-        if told is Told.FAILED:
-            _log.warning("a warning could not be delivered", delivery=key, channel=claim.channel)
-            await self._by_mail_instead(claim, about)
-
-    async def _tell(self, claim: Claim, about: About, now: datetime) -> Told:
         view = await self._current(about, claim)
+        person = self._person(Role(claim.role), view)
+        claim = replace(claim, mail_to=person.email if person else None)
+        if await attempt(self._ledger, claim, now, self._tell(claim, about, view, now)) is Told.FAILED:
+            _log.warning("a warning could not be delivered", delivery=key, channel=claim.channel)
+
+    async def _tell(self, claim: Claim, about: About, view: EndingView | None, now: datetime) -> Told:
         if view is None and about.integration is not None:
             return await self._ledger.suppress(claim, "it has been renewed or removed meanwhile")
         wording = self._worded(claim, about, view, now)
@@ -137,14 +137,6 @@ class Warnings:
         if claim.channel == "slack":
             return Wording(reader=reader, slack=self._render.our_network(about.outage, **how))
         return Wording(reader=reader, mail=self._render.our_network_as_mail(**how))
-
-    async def _by_mail_instead(self, claim: Claim, about: About) -> None:
-        """Slack did not take it: the mail that is written here is sent by the next round."""
-        person = self._person(Role(claim.role), await self._current(about, claim))
-        if claim.channel == "slack" and person is not None:
-            key = claim.key.rsplit("/", 2)[0]
-            to = Addressee(Role(claim.role), claim.template, claim.recipient, person.email, claim.person_id)
-            await self._notices.intend(key, about, [to], claim.details)
 
 
 def _details(due: DueWarning) -> dict[str, Any]:

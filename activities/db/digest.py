@@ -69,7 +69,7 @@ class DigestStore:
             return digest
 
     async def intend(self, digest: UUID, to: Addressee) -> None:
-        """Intends to tell it by Slack or else by mail; by mail after all, if Slack did not take it."""
+        """Intends to tell it by Slack or else by mail."""
         async with self._pool.acquire() as connection, connection.transaction():
             await intend_notice(connection, f"digest/{digest}", About(digest=digest), to)
 
@@ -81,7 +81,7 @@ class DigestStore:
         return Digest(row["id"], row["began_at"], row["ended_at"], row["customers"], reader)
 
     async def unintended(self) -> list[UUID]:
-        """Digests that were begun but are to be sent by no way yet, or that Slack did not take."""
+        """Digests that were begun but are to be sent by no way yet."""
         return [row["id"] for row in await self._pool.fetch(_SQL["unintended"])]
 
     async def under_way(self) -> int:

@@ -65,6 +65,7 @@ class Claim:
     handed_over: int
     along: tuple[UUID, ...] = ()  # other incidents that the same mail tells of
     instead: Intent | None = None  # what is intended, in the same transaction, if this one can't be delivered
+    mail_to: str | None = None  # where that mail goes, if the message belongs to no incident
     wording: Wording | None = None  # what it says, where that does not follow from an incident
 
     @property
@@ -114,6 +115,12 @@ async def fall_back(connection: Connection, claim: Claim, error: str | None) -> 
             next_person=next_person,
             reason=error,
         )
+
+
+async def intend_as_mail(connection: Connection, claim: Claim) -> None:
+    """What belongs to no incident and was not taken by Slack is told by mail."""
+    if claim.channel == "slack" and claim.mail_to is not None:
+        await connection.execute(_SQL["intend_as_mail"], claim.key, claim.mail_to)
 
 
 async def suppress(connection: Connection, incident: UUID | None, key: str, rule: str) -> None:

@@ -26,6 +26,7 @@ from activities.db.intents import (
     Intent,
     fall_back,
     intend,
+    intend_as_mail,
     intend_note,
     suppress,
 )
@@ -149,9 +150,10 @@ async def _settle(
     if mine is None:
         return told
     along = await together.told_along(connection, claim)
-    if told is Told.FAILED:
-        if claim.about is not None:
-            await together.standing(connection, [claim.about, *along])
+    if told is Told.FAILED and claim.about is None:
+        await intend_as_mail(connection, claim)
+    elif told is Told.FAILED:
+        await together.standing(connection, [claim.incident_id, *along])
         await fall_back(connection, claim, error)
     elif claim.template in FIRST_NOTICES:  # before the timeline: integration, then incident, as everywhere
         incidents = [claim.incident_id, *along]

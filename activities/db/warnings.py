@@ -45,17 +45,14 @@ class Addressee:
 async def intend_notice(
     connection: Connection, key: str, about: About, to: Addressee, details: dict[str, Any] | None = None
 ) -> None:
-    """Writes the intent to tell somebody by Slack, or else by mail; if Slack did not take it, by mail after all. How
-    often it is called makes no difference."""
-    for channel, recipient in (("slack", to.slack), ("email", to.email)):
-        if recipient is None:
-            continue
-        name = f"{key}/{to.person or to.role}/{channel}"
-        subject = (about.integration, about.outage, about.digest, channel, to.template, recipient, to.role, to.person)
-        if await connection.fetchval(_SQL["intend_notice"], name, *subject, details or {}) is not None:
-            return
-        if await connection.fetchval(_SQL["notice_status"], name) != "failed":
-            return
+    """Writes the intent to tell somebody by Slack, or else by mail. How often it is called makes no difference. What
+    Slack does not take becomes a mail when that is settled (`Claim.mail_to`)."""
+    channel, recipient = ("slack", to.slack) if to.slack else ("email", to.email)
+    if recipient is None:
+        return
+    name = f"{key}/{to.person or to.role}/{channel}"
+    subject = (about.integration, about.outage, about.digest, channel, to.template, recipient, to.role, to.person)
+    await connection.execute(_SQL["intend_notice"], name, *subject, details or {})
 
 
 class NoticeStore:

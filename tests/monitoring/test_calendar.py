@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -27,6 +28,7 @@ from starter.schedules import Keeper
 from tests.monitoring.scene import REVOKED, TIMEOUT, WORKING, Scene
 from tests.workflows.world import settings_for
 from worker import activities
+from workflows.contracts import Told
 from workflows.domain.calendar import due_step
 
 DAY = timedelta(days=1)
@@ -72,6 +74,19 @@ class Office:
         self.scene.change("people", engineering={"email": "oncall@vendor.example"})
         self.policy.current = self.scene.policy
 
+    async def die_when_settled(self) -> None:
+        """A sending whose worker is gone as soon as it is written down what became of a message."""
+        settle = self.warnings._ledger.settle
+
+        async def settle_and_die(*args: Any, **how: Any) -> Told:
+            await settle(*args, **how)
+            raise asyncio.CancelledError
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.warnings._ledger, "settle", settle_and_die)
+            with pytest.raises(asyncio.CancelledError):
+                await self.send()
+
     def told(self) -> list[str]:
         """Whom the messages went to, in order: mails by address, Slack by channel."""
         posted = [c["arguments"]["channel"] for c in self.slack.calls("chat.postMessage") if c["response"]["ok"]]
@@ -100,6 +115,13 @@ async def integration(office: Office) -> UUID:
     [added] = await office.scene.add()
     await office.scene.pool.execute(PEOPLE)
     return added
+
+
+async def our_network_fails(office: Office) -> None:
+    await office.scene.add(12, hosts=12)
+    await office.scene.pool.execute("update probes set due_at = $1", START)
+    office.scene.sees(TIMEOUT)
+    await office.scene.sweep()
 
 
 def api_key(ends_at: datetime) -> Expiry:
@@ -221,6 +243,30 @@ async def test_slack_that_refuses_falls_back_to_mail(office: Office) -> None:
     assert "salesforce client secret" in mail.text
 
 
+async def test_a_mail_is_not_lost_with_its_worker(office: Office) -> None:
+    """Slack refuses, and the worker is killed right then: that it goes by mail was written down with the refusal."""
+    added = await integration(office)
+    office.slack.fail(Failure(method="users.lookupByEmail", error="users_not_found", times=9))
+    await office.see(added, Expiry("client_secret", START + 6 * DAY, "us", "salesforce client secret"))
+    await ActivityEnvironment().run(office.warnings.warn_of_expiry)
+    await office.die_when_settled()
+    assert office.told() == []
+    await office.send()
+    assert office.told() == ["maria@vendor.example"]
+
+
+async def test_engineering_hears_of_our_network_by_mail_after_all(office: Office) -> None:
+    """The same for the notice that our own network fails, which no later look would write again."""
+    office.have_engineers()
+    office.slack.fail(Failure(method="users.lookupByEmail", error="users_not_found", times=9))
+    await our_network_fails(office)
+    await office.die_when_settled()
+    await office.send()
+    assert office.told() == ["oncall@vendor.example"]
+    await office.send()
+    assert office.told() == ["oncall@vendor.example"]
+
+
 async def test_one_that_can_t_be_written_holds_nobody_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """The CSM's warning fails in a way that nobody foresaw: the customer's goes out, and the CSM's is tried again."""
     added = await integration(office)
@@ -254,10 +300,7 @@ async def test_a_late_copy_is_taken_back(office: Office) -> None:
 async def test_engineering_hears_of_our_network(office: Office) -> None:
     """The notice of an outage of ours is sent like a warning."""
     office.have_engineers()
-    await office.scene.add(12, hosts=12)
-    await office.scene.pool.execute("update probes set due_at = $1", START)
-    office.scene.sees(TIMEOUT)
-    await office.scene.sweep()
+    await our_network_fails(office)
     await office.send()
     assert office.told() == ["slack"]
     assert "Our Own Network Fails" in office.slack_text()

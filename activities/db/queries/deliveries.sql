@@ -4,6 +4,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (delivery_key) do nothing
 returning delivery_key
 
+-- name: intend_as_mail
+insert into deliveries (delivery_key, integration_health_id, egress_outage_id, digest_id, channel, template, recipient,
+  role, person_id, details)
+select regexp_replace(delivery_key, 'slack$', 'email'), integration_health_id, egress_outage_id, digest_id, 'email', template,
+  $2, role, person_id, details
+from deliveries where delivery_key = $1
+on conflict (delivery_key) do nothing
+
 -- name: reader_of_thread
 select coalesce(
   (select recipient from deliveries where incident_id = $1 and role = 'csm'

@@ -24,8 +24,7 @@ select digest_id from deliveries where delivery_key = $1
 -- name: unintended
 select g.id from digests g
 where g.created_at > now() - interval '2 days'
-  and not exists (select from deliveries d
-    where d.digest_id = g.id and (d.channel = 'email' or d.status <> 'failed'))
+  and not exists (select from deliveries d where d.digest_id = g.id)
 order by g.created_at, g.id
 
 -- name: under_way

@@ -137,10 +137,6 @@ insert into deliveries (delivery_key, integration_health_id, egress_outage_id, d
   role, person_id, details)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (delivery_key) do nothing
-returning delivery_key
-
--- name: notice_status
-select status from deliveries where delivery_key = $1
 
 -- name: notices_waiting
 -- Or a copy that came late, see `late`: of a digest, too.
