@@ -139,7 +139,7 @@ class IntegrationDisconnectionResponse:
 
     async def _confirm_failure(self) -> None:
         await workflow.execute_activity_method(
-            Verification.confirm_failure, self._at, **named(self._looking, "Is it really broken? Our own check")
+            Verification.confirm_failure, self._at, **named(self._looking, "Is it really broken?")
         )
 
     async def _assess_impact(self) -> None:

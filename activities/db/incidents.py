@@ -217,9 +217,9 @@ class IncidentStore:
                     await connection.execute(_SQL["recheck_later"], incident, now, _RECHECK_AFTER)
             elif check in _FAILING:
                 await connection.execute(_SQL["hint_checked"], incident, seen_hint)
-                await add_to_timeline(connection, incident, "check_failed", hint=row["hint_kind"], seen=detail)
+                kind = "check_failed" if can_be_checked(health) else "hint_unverified"
+                await add_to_timeline(connection, incident, kind, hint=row["hint_kind"], seen=detail)
                 if row["hint_kind"] in {"callback", "person"}:
-                    kind = "check_failed" if can_be_checked(health) else "hint_unverified"
                     every_ten_minutes = int(now.timestamp()) // 600
                     await intend_note(
                         connection, incident, kind, every_ten_minutes, hint=row["hint_kind"], reason=detail

@@ -54,6 +54,11 @@ _HINTS = {
     "person": "somebody said so",
     "monitor": "our monitor saw it",
 }
+_CONFIRMED = {
+    "broken": "Confirmed by our own check",
+    "degraded": "Our own check found that a part of it fails",
+    "inconclusive": "Our own check could not tell: what was reported stands",
+}
 ENDINGS: Mapping[str, str] = MappingProxyType(
     {
         "verified": "our check found it working",
@@ -76,7 +81,7 @@ WHO_FIXES = MappingProxyType(
 _SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "detected": "Detected",
-        "confirmed": "Confirmed",
+        "confirmed": "{confirmed}",
         "assessed": "Severity: {severity}",
         "worsened": "Got worse: {severity} severity",
         "risk_signal_created": "Risk signal created",
@@ -93,6 +98,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "recovery_hinted": "It may work again: {hint}",
         "check_failed": "Checked: still broken{seen}",
         "check_inconclusive": "Checked: could not tell{seen}",
+        "hint_unverified": "No success has been reported since, and there is no monitor to check it with",
         "recovering": "{recovered}; it has to hold",
         "relapsed": "Failed again while it had to hold",
         "customer_reported": "The customer noticed by themselves",
@@ -202,6 +208,8 @@ class Words:
         said["times"] = "".join(f"; {self._told(datetime.fromisoformat(at))}" for at in details.get("times", []))
         said["seen"] = f" ({details['seen']})" if details.get("seen") else ""
         reported = details.get("evidence") == "reported"
+        unchecked = "Taken as reported: there is no monitor to check it with"
+        said["confirmed"] = _CONFIRMED.get(details.get("check", ""), unchecked)
         said["recovered"] = "Reported as working again" if reported else "Our check found it working again"
         said["resolution"] = ENDINGS.get(details.get("resolution", ""), "by hand")
         try:

@@ -80,6 +80,19 @@ async def test_a_check_says_what_it_saw(apart: Api) -> None:
     assert "Checked: still broken (the token endpoint answered <400>)" in text_of(page)
 
 
+async def test_what_was_not_checked_is_not_called_checked(apart: Api) -> None:
+    """Without a monitor the page says that it was reported, and that no success was, instead of what a check showed."""
+    story = await begin(apart)
+    await add_line(apart, story.incident, "confirmed", check="none: the event is the confirmation")
+    await add_line(apart, story.incident, "hint_unverified", hint="callback", seen="no success since the last failure")
+    page = text_of(await Visitor.viewer(apart).get(f"/incidents/{story.incident}"))
+    assert "Taken as reported: there is no monitor to check it with" in page
+    assert "No success has been reported since, and there is no monitor to check it with" in page
+    assert "Checked" not in page
+    await add_line(apart, story.incident, "confirmed", check="broken")
+    assert "Confirmed by our own check" in text_of(await Visitor.viewer(apart).get(f"/incidents/{story.incident}"))
+
+
 async def test_names_of_others_stay_names(apart: Api) -> None:
     """In every place of every page: nothing that a customer or a provider writes becomes markup."""
     evil = "<img src=x onerror=alert(1)>"

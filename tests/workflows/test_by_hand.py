@@ -28,6 +28,20 @@ async def test_fixed_is_verified_where_a_monitor_exists(world: World, account: A
         assert (await world.result(incident))["resolution"] == "verified"
 
 
+async def test_where_nothing_can_be_checked_no_check_is_told(world: World) -> None:
+    """Without a monitor, "I have reconnected it" is neither believed nor said to have been checked."""
+    async with world.make_worker():
+        incident = await world.disconnect()
+        await world.until_timeline(incident, "informed")
+        await world.hint(incident)
+        await world.until_timeline(incident, "hint_unverified")
+        await world.until_timeline(incident, "notice_sent", 3)
+    assert "check_failed" not in await world.timeline(incident)
+    [note] = world.thread()
+    assert "No monitor of ours can check" in note
+    assert "still broken" not in note
+
+
 @pytest.mark.history
 async def test_fixed_without_a_monitor_is_a_named_persons_word(world: World) -> None:
     """It counts as evidence, and still has to hold for the quiet window."""
