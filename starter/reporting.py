@@ -33,6 +33,7 @@ def customer_facts(report: CustomerReport) -> dict[str, Any]:
     """What `pages/report.html` needs about one customer; every value is a text, or a number for a bar."""
     return {
         **_head(report.name, report.window),
+        "is_internal": False,
         "tiles": tiles(report.figures, report.before, report.trend),
         "causes": causes(report.figures),
         "bars": bars(report.days()),
@@ -49,6 +50,7 @@ def fleet_facts(report: FleetReport, success: SuccessReport) -> dict[str, Any]:
     ranked = sorted(report.customers, key=lambda c: (1.0 if c.figures.uptime is None else c.figures.uptime, c.name))
     return {
         **_head("All customers", report.window),
+        "is_internal": True,
         "tiles": tiles(report.figures, report.before, report.trend),
         "causes": causes(report.figures),
         "bars": None,
@@ -184,11 +186,12 @@ def measure_facts(measure: Measure) -> dict[str, str]:
     """A measure of success in words."""
     met = {True: "met", False: "missed", None: "unknown"}[measure.met]
     if measure.denominator is None:
-        counted = f"{measure.numerator:.0f} tickets; how many were usual is not set (success.tickets_per_month_before)"
+        tickets = counted(round(measure.numerator), "ticket")
+        told = f"{tickets}; how many were usual is not set (success.tickets_per_month_before)"
     elif measure.value is None:
-        counted = "nothing to judge by"
+        told = "nothing to judge by"
     else:
-        counted = f"{measure.numerator:,.0f} of {measure.denominator:,.0f} {measure.unit}"
+        told = f"{measure.numerator:,.0f} of {measure.denominator:,.0f} {measure.unit}"
     value = (
         percent(measure.value) if measure.value is None or measure.value >= 0 else f"{measure.value * 100:.0f} % (more)"
     )
@@ -198,7 +201,7 @@ def measure_facts(measure: Measure) -> dict[str, str]:
         "target": f"{measure.target * 100:.0f} %",
         "met": met,
         "tone": {"met": "good", "missed": "bad"}.get(met, ""),
-        "counted": counted,
+        "counted": told,
     }
 
 

@@ -53,7 +53,8 @@ async def report(
     window
         How long until now: 90d, 24h.
     html
-        Write a page into this file that stands alone, to attach to a mail.
+        Write a page into this file that stands alone, to attach to a mail. With --customer it may go to them: what
+        should change is advice for their CSM, and only on the terminal and the staff's pages.
     csv
         Write a table into this file: a customer's integrations, or all customers.
     """

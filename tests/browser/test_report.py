@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from markupsafe import escape
 
 from activities.db.reliability import Subject
 from activities.policy import load_policy
@@ -100,3 +101,16 @@ async def test_the_report_stands_alone(about: str, tab: Tab, picture: Picture) -
     assert tab.requests == []
     if about != "nothing":
         assert HOSTILE in await tab.page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("about", ["customer", "fleet"])
+def test_what_is_for_the_csm_is_not_sent_to_the_customer(about: str) -> None:
+    """A customer's report says what happened; what to ask of them is in the one about all customers, which says that it
+    is internal."""
+    given = facts(about)
+    html = Renderer(product_name="Acme", public_url="").page("report.html", **given)
+    advised = [one["suggestion"] for one in given["integrations"] if one["suggestion"]]
+    assert advised
+    assert all((escape(text) in html) == (about == "fleet") for text in advised)
+    assert all(escape(one["reason"]) in html for one in given["integrations"] if one["reason"])
+    assert ("Internal" in html) == (about == "fleet")
