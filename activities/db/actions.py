@@ -115,13 +115,15 @@ class Actions:
     async def snooze(self, incident: UUID, by: By, until: datetime) -> bool:
         """Nobody is escalated to or reminded before that time (aware, later than now, at most 30 days ahead).
 
-        A later snooze replaces an earlier one. Raises ActionRefusedError (422) for another time.
+        A later snooze replaces an earlier one, unless both end at the same time: a double click is one. Raises
+        ActionRefusedError (422) for another time.
         """
         now = datetime.now(UTC)
         if not now < until <= now + MOST_SNOOZED:
             raise ActionRefusedError(422, "give a time in the future, at most 30 days ahead", "until")
         async with self._case(incident, by) as case:
-            if case.row["snoozed_until"] == until:
+            before = case.row["snoozed_until"]
+            if before is not None and before > now and abs(until - before) < _DOUBLE_CLICK:
                 return False
             await case.connection.execute(queries("incidents")["snooze"], incident, until)
             await case.record("snoozed", Bell.SNOOZED, until=until)

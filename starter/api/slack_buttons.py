@@ -115,11 +115,14 @@ class Buttons:
         return f"{who} acknowledged this already, {when}. Nothing was changed."
 
     async def snooze(self, case: Case) -> str:
-        """For 1 hour, 4 hours, or until tomorrow morning where that person lives."""
+        """For 1 hour, 4 hours, or until tomorrow morning where that person lives. Of two for the same time the first
+        counts."""
         until = snooze_end(case.click.choice, case.timezone, datetime.now(UTC))
-        await self._use.actions.snooze(case.click.incident, case.actor, until)
+        told = phrases.moment_with_zone(until, phrases.zone(case.timezone))
+        if not await self._use.actions.snooze(case.click.incident, case.actor, until):
+            return f"It is snoozed until {told} already. Nothing was changed."
         self._ring(case)
-        return f"Snoozed until {phrases.moment_with_zone(until, phrases.zone(case.timezone))}."
+        return f"Snoozed until {told}."
 
     async def ask_what_to_send(self, case: Case) -> None:
         """Opens the dialog of Send Fix Instructions."""

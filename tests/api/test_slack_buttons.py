@@ -115,6 +115,17 @@ async def test_snooze_by_menu(dana: Slack) -> None:
     assert (await dana.told()).startswith("Snoozed until ")
 
 
+async def test_snoozed_twice_is_once(dana: Slack) -> None:
+    """A double click, or somebody else with the same choice: one note in the thread, and the second hears that it is so
+    already. Another choice replaces it."""
+    incident = await dana.api.incident()
+    for choice, said in (("1h", "Snoozed until "), ("1h", "It is snoozed until "), ("4h", "Snoozed until ")):
+        dana.server.clear()
+        await dana.click("snooze", f"{incident}:{choice}", select=True)
+        assert (await dana.told()).startswith(said)
+    assert (await dana.api.timeline(incident)).count("snoozed") == 2
+
+
 def test_tomorrow_is_nine_in_the_morning_where_that_person_lives() -> None:
     now = datetime(2026, 1, 30, 3, 0, tzinfo=UTC)  # still the 29th in New York
     assert snooze_end("tomorrow", "America/New_York", now) == datetime(2026, 1, 30, 14, 0, tzinfo=UTC)
