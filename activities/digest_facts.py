@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from activities import phrases
 from activities.rendering_facts import LINE, NAME, UNNAMED, Telling
 from activities.rendering_safety import one_line
+from workflows.domain.durations import how_long
 
 MOST, MOST_FRAGILE = 8, 3  # of a kind: a digest is read in a minute
 T = TypeVar("T")
@@ -122,7 +123,7 @@ def _in_short(view: DigestView) -> str:
 
 
 def _typically(mended: Sequence[Mended]) -> str:
-    return phrases.lasted(timedelta(seconds=median(incident.lasted.total_seconds() for incident in mended)))
+    return how_long(timedelta(seconds=median(incident.lasted.total_seconds() for incident in mended)))
 
 
 def _named(of: _OfIntegration) -> dict[str, object]:
@@ -142,12 +143,12 @@ def _open(incident: StillOpen, telling: Telling) -> dict[str, object]:
         "who_fixes": incident.who_fixes,
         "state": "acknowledged" if state == "open" and incident.acknowledged else state,
         "snoozed_until": telling.moment(incident.snoozed_until) if snoozed else None,
-        "down_for": phrases.lasted(max(telling.now - incident.opened_at, timedelta())),
+        "down_for": how_long(max(telling.now - incident.opened_at, timedelta())),
     }
 
 
 def _mended(incident: Mended) -> dict[str, object]:
-    lasted = phrases.lasted(incident.lasted)
+    lasted = how_long(incident.lasted)
     return {**_named(incident), "resolution": incident.resolution, "down_for": lasted}
 
 

@@ -81,17 +81,6 @@ def roughly(duration: timedelta) -> str:
     return counted(seconds // _DAY, "day")
 
 
-def lasted(duration: timedelta) -> str:
-    """ "2 h 14 min", "45 min", "3 d 4 h": two units at most, for how long something was down."""
-    minutes = int(duration.total_seconds()) // 60
-    if minutes < 1:
-        return "less than a minute"
-    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [(days, "d"), (hours, "h"), (rest, "min")]
-    first = next(i for i, (count, _) in enumerate(parts) if count)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
-
-
 def counted(count: int, noun: str) -> str:
     """ "1 hour", "3 hours" """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -11,6 +11,7 @@ from typing import overload
 from activities import phrases
 from activities.rendering_safety import Dated, one_line
 from activities.views import IncidentView, Person
+from workflows.domain.durations import how_long
 
 NAME, LINE, REASON, CODE, EXPLANATION = 80, 300, 400, 80, 1500  # characters
 UNNAMED = "unnamed"
@@ -180,7 +181,7 @@ def _when(view: IncidentView, telling: Telling) -> dict[str, object]:
         "since": telling.moment(view.opened_at),
         "since_ago": telling.ago(view.opened_at),
         "since_and_ago": telling.moment_and_ago(view.opened_at),
-        "down_for": phrases.lasted(max(end, view.opened_at) - view.opened_at),
+        "down_for": how_long(max(end, view.opened_at) - view.opened_at),
         "told": telling.moment(view.alerted_at),
         "told_ago": telling.ago(view.alerted_at),
         "acknowledged": telling.moment(view.acknowledged_at),

@@ -10,6 +10,7 @@ from activities.calls import Proposal
 from activities.rendering_facts import NAME, REASON, UNNAMED, Telling
 from activities.rendering_safety import Url, one_line, safe_url
 from activities.views import IncidentView, Person
+from workflows.domain.durations import how_long
 
 # "Your Salesforce integration …", where connecting again is not the remedy
 _NEEDS = {
@@ -54,7 +55,7 @@ def customer_facts(view: IncidentView, telling: Telling) -> dict[str, object]:
         "minutes": view.customer_minutes,
         "since": phrases.moment_with_zone(view.opened_at, where),
         "until": phrases.moment_with_zone(view.closed_at or telling.now, where),
-        "down_for": phrases.lasted(max(view.closed_at or telling.now, view.opened_at) - view.opened_at),
+        "down_for": how_long(max(view.closed_at or telling.now, view.opened_at) - view.opened_at),
         "evidence": view.evidence,
         "ending": view.resolution,
         "csm": one_line(name, NAME) if (name := phrases.named(view.csm)) else None,

@@ -12,7 +12,7 @@ from uuid import UUID
 from activities.db.reliability import Subject
 from activities.phrases import counted
 from activities.reliability import CustomerReport, FleetReport, IntegrationReport, SuccessReport, days_of
-from workflows.domain.chronic import rough, words_for
+from workflows.domain.durations import how_long, words_for
 from workflows.domain.intervals import Span, total
 from workflows.domain.reliability import Cause, Figures, Incident, Times, Trend
 from workflows.domain.success import Measure, Name
@@ -73,7 +73,7 @@ def integration_facts(report: IntegrationReport) -> dict[str, Any]:
         "state": _state(subject),
         "is_critical": subject.is_critical,
         **_row(report.figures, report.trend),
-        "fault": ", ".join(f"{CAUSES[cause].lower()} {rough(down)}" for cause, down in blamed.items()),
+        "fault": ", ".join(f"{CAUSES[cause].lower()} {how_long(down)}" for cause, down in blamed.items()),
         "bars": bars(report.days()),
         "reason": fragile and fragile.reason,
         "suggestion": fragile and fragile.suggestion,
@@ -112,7 +112,7 @@ def tiles(now: Figures, past: Figures, change: Trend) -> list[dict[str, str]]:
     return [
         _tile("Uptime", percent(now.uptime), before, _tone(change)),
         _tile("Disconnections", str(now.incidents), f"{past.incidents} in the time before"),
-        _tile("Down for", rough(now.down), _still(now.still_down), "bad" if now.still_down else ""),
+        _tile("Down for", how_long(now.down), _still(now.still_down), "bad" if now.still_down else ""),
         _tile("Time to repair", _mean(now.repairing.value), "on average, from the first failure"),
         _tile("Time to detect", _mean(now.detecting.value), "on average"),
         _tile("Time to react", _mean(now.acknowledging.value), "until somebody acknowledged"),
@@ -133,7 +133,7 @@ def _still(down: int) -> str:
 
 
 def _mean(value: timedelta | None) -> str:
-    return "–" if value is None else rough(value)
+    return "–" if value is None else how_long(value)
 
 
 def _row(figures: Figures, change: Trend) -> dict[str, str]:
@@ -142,7 +142,7 @@ def _row(figures: Figures, change: Trend) -> dict[str, str]:
         "trend": _TRENDS[change],
         "tone": _tone(change),
         "incidents": str(figures.incidents),
-        "down": rough(figures.down) if figures.down else "–",
+        "down": how_long(figures.down) if figures.down else "–",
         "repair": _mean(figures.repairing.value),
     }
 
@@ -163,7 +163,7 @@ def causes(figures: Figures) -> list[dict[str, Any]]:
     for cause, down in figures.by_cause.items():
         if down:
             share, before = round(100 * (down / together), 1), round(sum(one["share"] for one in shown), 1)
-            known = {"name": CAUSES[cause], "key": cause.value, "down": rough(down)}
+            known = {"name": CAUSES[cause], "key": cause.value, "down": how_long(down)}
             shown.append({**known, "share": share, "before": before})
     return shown
 
@@ -173,7 +173,7 @@ def bars(days: Sequence[tuple[Span, Times]]) -> dict[str, Any]:
     shown = []
     for span, found in days:
         uptime, down = found.uptime, total(found.down)
-        words = "not observed" if uptime is None else f"down for {rough(down)}" if down else "no downtime"
+        words = "not observed" if uptime is None else f"down for {how_long(down)}" if down else "no downtime"
         height = None if uptime is None else max(1 - uptime, _LEAST_SHOWN) if down else 0.0
         shown.append({"height": height, "words": f"{_day(span.begin)}: {words}"})
     observed = sum(bar["height"] is not None for bar in shown)

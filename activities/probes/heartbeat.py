@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from activities.probes.monitor import HeartbeatMonitor
 from activities.probes.seen import Known, Seen
 from activities.probes.verdict import Judge
 from workflows.contracts import Check
 from workflows.domain.diagnosis import ConnectionState, Failure, Surface, WhoFixes
+from workflows.domain.durations import how_long
 from workflows.domain.heartbeat import feel_pulse
 
 
 def look_at_heartbeat(judge: Judge, provider: str, monitor: HeartbeatMonitor, known: Known) -> Seen:
     """Asks nobody: judged by the last successful sync that was reported."""
     pulse = feel_pulse(monitor.every, known.last_successful_sync, known.registered_at, known.now)
-    silence, wanted = in_words(pulse.silent_for), in_words(monitor.every)
+    silence, wanted = how_long(pulse.silent_for), how_long(monitor.every)
     if not pulse.ever and not pulse.is_dead:
         return Seen(Check.INCONCLUSIVE, f"no successful sync yet; one is expected every {wanted}")
     if not pulse.is_dead:
@@ -50,13 +49,3 @@ def look_at_heartbeat(judge: Judge, provider: str, monitor: HeartbeatMonitor, kn
             "Start it again if it was stopped, and look at its log if it runs",
         ),
     )
-
-
-def in_words(span: timedelta) -> str:
-    """Two units at most: "3 days 4 h", "2 h 5 min", "40 s"."""
-    seconds = round(span.total_seconds())
-    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
-    parts = [f"{days} days" if days > 1 else "1 day" if days else "", f"{hours} h" if hours else ""]
-    if not days:
-        parts.append(f"{minutes} min" if minutes else "")
-    return " ".join(filter(None, parts)) or f"{seconds} s"

@@ -12,13 +12,13 @@ from uuid import uuid4
 import httpx
 from standardwebhooks import Webhook
 
-from activities.probes.heartbeat import in_words
 from activities.probes.http import Answer, NoAnswerError, ProbeClient
 from activities.probes.monitor import WebhookMonitor
 from activities.probes.seen import Expiry, Known, Seen
 from activities.probes.verdict import Judge
 from workflows.contracts import Check
 from workflows.domain.diagnosis import Category, ConnectionState, Failure, Surface
+from workflows.domain.durations import how_long
 from workflows.domain.webhook_budget import BudgetVerdict, Deliveries, judge_deliveries
 
 _RENEWED_BEFORE = timedelta(days=14)  # certificates that renew themselves do so earlier; these need somebody
@@ -48,7 +48,7 @@ class WebhookProbe:
         return replace(tested, budget_stage=verdict.stage)
 
     def _from_events(self, provider: str, monitor: WebhookMonitor, seen: Deliveries, verdict: BudgetVerdict) -> Seen:
-        window = in_words(monitor.window)
+        window = how_long(monitor.window)
         if not seen.total:
             return Seen(Check.INCONCLUSIVE, f"no deliveries in the last {window}", budget_stage=0)
         said = f"{seen.failed} of {seen.total} deliveries failed in the last {window}"

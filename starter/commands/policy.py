@@ -16,8 +16,7 @@ from activities.policy import load_policy
 from activities.settings import Settings
 from starter.commands.output import CommandError, console, plain, print_json, print_rows
 from workflows.domain.backtest import BackTest, Comparison, Difference, Totals
-from workflows.domain.chronic import rough
-from workflows.domain.durations import format_duration, parse_duration
+from workflows.domain.durations import format_duration, how_long, parse_duration
 
 policy = App(name="policy", help="The numbers and people that your company chooses.")
 
@@ -111,13 +110,13 @@ def _row(difference: Difference) -> dict[str, object]:
         "customer": difference.customer,
         "integration": difference.integration,
         "severity": difference.severity,
-        "lasted": rough(difference.lasted),
+        "lasted": how_long(difference.lasted),
         "reason": difference.reason,
     }
 
 
 def _plain(value: object) -> str:
-    return rough(value) if isinstance(value, timedelta) else "-" if value is None else str(value)
+    return how_long(value) if isinstance(value, timedelta) else "-" if value is None else str(value)
 
 
 def _document(found: Comparison) -> dict[str, Any]:

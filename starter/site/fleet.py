@@ -19,6 +19,7 @@ from starter.site.names import provider
 from starter.site.pages import show, site_router
 from starter.site.tables import Row, all_pages, csv_file
 from starter.site.words import WHO_FIXES
+from workflows.domain.durations import how_long
 from workflows.domain.policy import Severity
 
 router = site_router()
@@ -106,7 +107,7 @@ def fleet_row(row: Row) -> dict[str, object]:
         "provider": called,
         "money": phrases.money(row["arr"]) if row["arr"] is not None else None,
         "since": since and phrases.moment_with_zone(since, UTC),
-        "down_for": since and phrases.lasted(max(datetime.now(UTC), since) - since),
+        "down_for": since and how_long(max(datetime.now(UTC), since) - since),
         "state": _state(incident) if incident else None,
         "who_fixes": incident and WHO_FIXES.get(incident["who_fixes"]),
     }

@@ -26,6 +26,7 @@ from starter.site.pages import redirect, show, site_router
 from starter.site.sessions import Session
 from starter.site.words import NEXT, ROLES, WHO_FIXES, Words
 from workflows.contracts import Situation
+from workflows.domain.durations import how_long
 
 router = site_router()
 _SNOOZES = MappingProxyType({"1h": "an hour", "4h": "4 hours", "24h": "a day", "3d": "3 days", "7d": "a week"})
@@ -139,5 +140,5 @@ def _next(due: Mapping[str, Any] | None, situation: Situation) -> dict[str, obje
     return {
         "what": NEXT.get(due["kind"], due["kind"].replace("_", " ").capitalize()).format(to=to),
         "at": due["at"],
-        "in": f"in {phrases.lasted(left)}" if left > timedelta() else "now",
+        "in": f"in {how_long(left)}" if left > timedelta() else "now",
     }

@@ -7,10 +7,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from activities import phrases
 from activities.playbooks.loader import load_catalogue
 from activities.reliability import IntegrationReport
 from starter.site.words import ENDINGS, WHO_FIXES
+from workflows.domain.durations import how_long
 from workflows.domain.explanation import provider_name
 from workflows.domain.reliability import cause_of
 
@@ -60,7 +60,7 @@ def incident_row(row: Mapping[str, Any], now: datetime, product_name: str) -> di
         **row,
         "name": called(row["integration"]),
         "reason": (row["reason"] or "").replace("{product_name}", product_name),
-        "down_for": phrases.lasted(max(end, row["opened_at"]) - row["opened_at"]),
+        "down_for": how_long(max(end, row["opened_at"]) - row["opened_at"]),
         "cause": BLAMED[cause_of(row["category"], row["who_fixes"])],
         "who_fixes": WHO_FIXES.get(row["who_fixes"]),
         "state": STATES[row["status"]],

@@ -22,8 +22,7 @@ from starter.site.access import Viewer
 from starter.site.customer import WINDOWS, WindowChosen
 from starter.site.names import called
 from starter.site.pages import show, site_router
-from workflows.domain.chronic import rough
-from workflows.domain.durations import parse_duration
+from workflows.domain.durations import how_long, parse_duration
 from workflows.domain.success import Item, Measure, Name
 
 router = site_router()
@@ -122,7 +121,7 @@ def _amount(measure: Measure, item: Item, named: dict[str, Any]) -> str:
             return percent(item.amount)
         case Name.TICKETS:
             return str(named["what"])
-    after = rough(timedelta(minutes=item.amount or 0))
+    after = how_long(timedelta(minutes=item.amount or 0))
     if measure.name is Name.DETECTED:
         return after if item.amount else "at once"
     return f"repaired after {after}" if item.good else f"noticed after {after}"

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from workflows.contracts import Kind, Resolution
-from workflows.domain.chronic import Fragile, fragile, rough, words_for
+from workflows.domain.chronic import Fragile, fragile
 from workflows.domain.playbook import Category, WhoFixes
 from workflows.domain.policy import Chronic
 from workflows.domain.reliability import History, Incident
@@ -115,17 +115,3 @@ def test_every_cause_has_something_that_should_change(category: Category, who: W
     renewed = {Category.CLIENT_SECRET_EXPIRED, Category.SSO_CERT_EXPIRED, Category.UNKNOWN}
     if who in {WhoFixes.OUR_ENGINEERING, WhoFixes.PROVIDER} and category not in renewed:
         assert "Nothing that the customer does will help" in found.suggestion
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3600, "1 h"), (3660, "1 h 1 min"), (86400, "1 day"), (86399, "1 day"),
-     (2 * 86400 + 3 * 3600 + 59, "2 days 3 h"), (86400 + 3599, "1 day 1 h")],
-)  # fmt: skip
-def test_measured_times_in_words(seconds: float, words: str) -> None:
-    assert rough(timedelta(seconds=seconds)) == words
-
-
-def test_windows_in_words() -> None:
-    assert [words_for(timedelta(days=d)) for d in (30, 1)] == ["30 days", "1 day"]
-    assert words_for(timedelta(hours=36)) == "36 hours"

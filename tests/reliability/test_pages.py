@@ -18,7 +18,7 @@ from tests.reliability.known import Known, known_year
 from tests.reliability.test_year import expected_lists, is_chronic, share
 from tests.reliability.year import DAY, LAST, Connection, Truth, troubles
 from tests.site.visitor import Visitor
-from workflows.domain.chronic import rough
+from workflows.domain.durations import how_long
 
 SINCE = LAST - 90 * DAY
 CAUSES = {"Customer": "customer", "Provider": "provider", "Us": "us", "Unknown": "unknown"}
@@ -41,7 +41,7 @@ def text(element: Any) -> str:
 
 
 def said(minutes: float) -> str:
-    return rough(timedelta(minutes=minutes))
+    return how_long(timedelta(minutes=minutes))
 
 
 def average(minutes: Iterable[float]) -> str:

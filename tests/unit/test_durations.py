@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.domain.durations import format_duration, parse_duration
+from workflows.domain.durations import format_duration, how_long, parse_duration, words_for
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,17 @@ def test_what_would_end_beyond_the_calendar_is_refused(long: str) -> None:
     parse_duration("3650d")
     with pytest.raises(ValueError, match="at most ten years"):
         parse_duration(long)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3600, "1 h"), (3660, "1 h 1 min"), (86400, "1 day"), (86399, "1 day"),
+     (2 * 86400 + 3 * 3600 + 59, "2 days 3 h"), (86400 + 3599, "1 day 1 h")],
+)  # fmt: skip
+def test_measured_times_in_words(seconds: float, words: str) -> None:
+    assert how_long(timedelta(seconds=seconds)) == words
+
+
+def test_windows_in_words() -> None:
+    assert [words_for(timedelta(days=d)) for d in (30, 1)] == ["30 days", "1 day"]
+    assert words_for(timedelta(hours=36)) == "36 hours"

@@ -61,22 +61,6 @@ def test_ago(passed: timedelta, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("duration", "said"),
-    [
-        (timedelta(seconds=20), "less than a minute"),
-        (timedelta(minutes=45), "45 min"),
-        (timedelta(hours=2, minutes=14), "2 h 14 min"),
-        (timedelta(hours=3), "3 h"),
-        (timedelta(days=3, hours=4, minutes=20), "3 d 4 h"),
-        (timedelta(days=3, minutes=20), "3 d"),
-    ],
-)
-def test_lasted(duration: timedelta, said: str) -> None:
-    """Two units at most."""
-    assert phrases.lasted(duration) == said
-
-
-@pytest.mark.parametrize(
     ("amount", "said"),
     [
         (Decimal(200_000), "$200,000"),

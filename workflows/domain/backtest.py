@@ -17,8 +17,7 @@ from statistics import median
 from workflows.contracts import Kind, Resolution
 from workflows.domain.backtest_facts import Customer, Incident
 from workflows.domain.backtest_play import Play
-from workflows.domain.chronic import rough
-from workflows.domain.durations import format_duration
+from workflows.domain.durations import format_duration, how_long
 from workflows.domain.policy import Policy, Severity
 from workflows.domain.status import Effect
 
@@ -148,7 +147,7 @@ class BackTest:
         if not told:
             return self._why_not(customer, one, new)
         later = min(told) - one.alerted_at
-        return f"first notice {rough(later)} later" if later >= MISSED_FROM else None
+        return f"first notice {how_long(later)} later" if later >= MISSED_FROM else None
 
     def _told(self, one: Incident, others: Sequence[Incident]) -> list[datetime]:
         """When others that tell of the same trouble were told."""
@@ -184,7 +183,7 @@ class BackTest:
             return f"recovers within notify.hold ({format_duration(rules.notify.hold)}), so nobody is told"
         if one.kind is Kind.DEGRADED:
             after = format_duration(rules.detection.degraded_alert_after)
-            return f"degraded for {rough(self._lasted(one))}; detection.degraded_alert_after is {after}"
+            return f"degraded for {how_long(self._lasted(one))}; detection.degraded_alert_after is {after}"
         failures = [
             event
             for event in customer.events
@@ -239,4 +238,4 @@ def _counted(number: int, noun: str) -> str:
 def _shift(before: timedelta | None, after: timedelta | None) -> str:
     if before is None or after is None or abs(after - before) < timedelta(seconds=1):
         return "unchanged"
-    return f"{'+' if after > before else '-'}{rough(abs(after - before))}"
+    return f"{'+' if after > before else '-'}{how_long(abs(after - before))}"

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from workflows.domain.durations import format_duration
+from workflows.domain.durations import how_long, words_for
 from workflows.domain.intervals import Span, total
 from workflows.domain.playbook import Category, WhoFixes
 from workflows.domain.policy import Chronic
 from workflows.domain.reliability import Cause, History, Incident, times
-
-_UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 @dataclass(frozen=True)
@@ -125,10 +123,10 @@ def fragile(history: History, until: datetime, policy: Chronic) -> Fragile | Non
     allowed = policy.window * (1 - policy.uptime)
     span = words_for(policy.window)
     if len(begun) >= policy.incidents:
-        reason = f"{len(begun)} disconnection{'' if len(begun) == 1 else 's'} in {span}, down for {rough(down)}."
+        reason = f"{len(begun)} disconnection{'' if len(begun) == 1 else 's'} in {span}, down for {how_long(down)}."
         return Fragile(reason, _suggest_by_number(begun))
     if down > allowed:
-        reason = f"Down for {rough(down)} in {span}; {policy.uptime * 100:.4g} % uptime allows {rough(allowed)}."
+        reason = f"Down for {how_long(down)} in {span}; {policy.uptime * 100:.4g} % uptime allows {how_long(allowed)}."
         return Fragile(reason, _suggest_by_time(history, window))
     return None
 
@@ -154,7 +152,7 @@ def _suggest_by_time(history: History, window: Span) -> str:
         down[_family(incident)] = down.get(_family(incident), timedelta(0)) + total(alone)
     family, longest = max(down.items(), key=lambda item: item[1])
     all_of_it = longest == sum(down.values(), timedelta(0))
-    return f"{'The' if all_of_it else f'For {rough(longest)} of that the'} reason was {family.what}. {family.change}"
+    return f"{'The' if all_of_it else f'For {how_long(longest)} of that the'} reason was {family.what}. {family.change}"
 
 
 def _family(incident: Incident) -> _Family:
@@ -169,21 +167,3 @@ def _family(incident: Incident) -> _Family:
         return _PROVIDER
     family = _FAMILIES.get(incident.category, _UNKNOWN)
     return _PERSONAL if family is _LOGIN and incident.who_fixes == WhoFixes.CUSTOMER_USER else family
-
-
-def words_for(duration: timedelta) -> str:
-    """A policy's duration as people say it: "30 days"."""
-    text = format_duration(duration)
-    number, unit = text[:-1], _UNITS[text[-1]]
-    return f"{number} {unit}{'' if number == '1' else 's'}"
-
-
-def rough(duration: timedelta) -> str:
-    """A measured time in two units at most: "3 days 4 h", "2 h 5 min", "40 s"."""
-    seconds = round(duration.total_seconds())
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes = round(seconds / 60)
-    days, hours, minutes = minutes // 1440, minutes % 1440 // 60, minutes % 60
-    parts = [(days, "day" if days == 1 else "days"), (hours, "h"), (minutes if not days else 0, "min")]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number)
