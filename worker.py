@@ -105,7 +105,7 @@ def activities(
         Verification(incidents, connections, Prober(probes, catalogue)),
         Reconciler(pool, EventStore(pool, lambda: policy.current, catalogue), Ring(client, pool)),
         Warnings(CalendarStore(pool), notices, ledger, slack, email, render, links, lambda: policy.current),
-        Digests(DigestStore(pool, catalogue), ledger, slack, email, render, reliability, lambda: policy.current),
+        Digests(DigestStore(pool, catalogue), ledger, slack, email, render, links, reliability, lambda: policy.current),
         Forgetting(MetricStore(pool), lambda: policy.current),
     ]
 

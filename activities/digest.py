@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -18,6 +19,7 @@ from activities.db.views import addressee
 from activities.db.warnings import Addressee
 from activities.digest_facts import Fragile
 from activities.email import EmailSender
+from activities.links import Links
 from activities.reliability import Reliability
 from activities.rendering import Renderer
 from activities.slack import SlackSender
@@ -40,11 +42,12 @@ class Digests:
         slack: SlackSender,
         email: EmailSender,
         render: Renderer,
+        links: Links,
         reliability: Reliability,
         policy: Callable[[], Policy],
     ) -> None:
         self._store, self._ledger = store, ledger
-        self._slack, self._email, self._render = slack, email, render
+        self._slack, self._email, self._render, self._links = slack, email, render, links
         self._reliability, self._policy = reliability, policy
 
     @activity.defn
@@ -110,10 +113,12 @@ class Digests:
         if view.is_quiet:
             return await self._ledger.suppress(claim, "a week without news")
         reader = reader or Person(email=claim.recipient)
+        own = (digest.reader.email or digest.reader.slack) if digest.reader else None
+        how: dict[str, Any] = {"now": now, "reader": reader, "fleet_url": self._links.fleet(own)}
         if claim.channel == "slack":
-            wording = Wording(reader=reader, slack=self._render.digest(digest.id, view, now=now, reader=reader))
+            wording = Wording(reader=reader, slack=self._render.digest(digest.id, view, **how))
             return await self._slack.send(replace(claim, wording=wording), now)
-        wording = Wording(reader=reader, mail=self._render.digest_as_mail(view, now=now, reader=reader))
+        wording = Wording(reader=reader, mail=self._render.digest_as_mail(view, **how))
         return await self._email.send(replace(claim, wording=wording), now)
 
     async def _fragile(self, digest: Digest, now: datetime) -> list[Fragile]:

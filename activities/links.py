@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from urllib.parse import quote
 from uuid import UUID
 
 _MAC = 16
@@ -74,6 +75,11 @@ class Links:
     def status(self, integration: UUID, now: datetime) -> str:
         """The status page of one integration, for staff who got the link in Slack."""
         return f"{self._base}/integrations/{integration}?token={self.sign(Purpose.STATUS, integration, None, now)}"
+
+    def fleet(self, csm: str | None) -> str:
+        """Staff's page of what is down, for whoever signs in: of the customers of the CSM with this address (or Slack
+        id), or of all."""
+        return f"{self._base}/fleet" + (f"?csm={quote(csm.lower(), safe='')}" if csm else "")
 
     def sign(self, purpose: Purpose, subject: UUID, person: UUID | None, now: datetime) -> str:
         """A URL-safe token that ends after the purpose's lifetime."""

@@ -138,15 +138,13 @@ class Renderer:
         """The same for somebody without Slack."""
         return self._notice("egress_outage", outage_facts(began_at, self._telling(now, reader)), "")
 
-    def digest(self, digest: UUID, view: DigestView, *, now: datetime, reader: Person) -> SlackMessage:
+    def digest(self, digest: UUID, view: DigestView, *, now: datetime, reader: Person, fleet_url: str) -> SlackMessage:
         """To a CSM, on Monday morning: how their customers' integrations were."""
-        facts = digest_facts(view, self._telling(now, reader))
-        document = parse_document(self._templates.slack("weekly_digest", facts))
-        return to_slack(document, incident_id=digest, status_url=Url(""))
+        return self._slack("weekly_digest", digest_facts(view, self._telling(now, reader)), digest, fleet_url)
 
-    def digest_as_mail(self, view: DigestView, *, now: datetime, reader: Person) -> Mail:
+    def digest_as_mail(self, view: DigestView, *, now: datetime, reader: Person, fleet_url: str) -> Mail:
         """The same for somebody without Slack."""
-        return self._notice("weekly_digest", digest_facts(view, self._telling(now, reader)), "")
+        return self._notice("weekly_digest", digest_facts(view, self._telling(now, reader)), fleet_url)
 
     def facts(self, view: IncidentView, *, now: datetime, reader: Person) -> dict[str, object]:
         """An incident in the words of its messages, for `integration.html`."""

@@ -29,6 +29,11 @@ class Action:
     label: str
     choices: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_link(self) -> bool:
+        """It opens the page that the message is given, and does nothing else."""
+        return self.action_id.startswith("view_")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -64,6 +69,12 @@ class Part:
 class Document:
     notification: str
     parts: tuple[Part, ...] = ()
+
+    @property
+    def link_label(self) -> str:
+        """What the button that opens a page is called, for a mail."""
+        actions = (action for part in self.parts for action in part.actions)
+        return next((action.label for action in actions if action.is_link), "View Integration Status")
 
 
 def parse_document(rendered: str) -> Document:

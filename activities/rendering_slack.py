@@ -97,7 +97,7 @@ def _element(action: Action, incident_id: UUID, status_url: Url) -> Iterator[Int
         yield StaticSelectElement(
             action_id=action.action_id, placeholder=PlainTextObject(text=label, emoji=True), options=options
         )
-    elif action.action_id != "view_integration_status":
+    elif not action.is_link:
         yield ButtonElement(text=label, action_id=action.action_id, value=str(incident_id))
     elif status_url and len(status_url) <= URL_LIMIT:
         yield ButtonElement(text=label, action_id=action.action_id, value=str(incident_id), url=status_url)

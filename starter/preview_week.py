@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from activities.digest_facts import DigestView, Ending, Fragile, Mended, StillOpen
 
+FLEET = "https://relink.acme.example/fleet?csm=dana%40acme.example"
 MONDAY = datetime(2026, 2, 2, 14, 0, tzinfo=UTC)  # 9:00 AM in New York
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _TECHCORP = {"customer": "TechCorp", "integration": "Salesforce CRM Sync"}

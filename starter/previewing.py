@@ -16,7 +16,7 @@ from activities.rendering_notes import NOTES
 from activities.rendering_safety import without_tokens
 from activities.views import EndingView, IncidentView, Mail, Person, SlackMessage
 from starter import preview_samples as samples
-from starter.preview_week import MONDAY, week
+from starter.preview_week import FLEET, MONDAY, week
 
 BOOKING_URL = "https://calendar.acme.example/technical-help"
 
@@ -68,7 +68,7 @@ def slack_messages(renderer: Renderer) -> Iterator[tuple[str, SlackMessage]]:
         "our_network",
         renderer.our_network(UUID(int=9), began_at=samples.OPENED, now=samples.NOW, reader=Person()),
     )
-    yield "weekly_digest", renderer.digest(UUID(int=9), week(), now=MONDAY, reader=samples.CSM)
+    yield "weekly_digest", renderer.digest(UUID(int=9), week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
 
 
 def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
@@ -110,7 +110,7 @@ def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
             yield f"ending_{name}", renderer.ending_mail(view, contact=samples.CONTACT, now=samples.NOW)
     outage = renderer.our_network_as_mail(began_at=samples.OPENED, now=samples.NOW, reader=Person())
     yield "notice_our_network", outage
-    yield "notice_weekly_digest", renderer.digest_as_mail(week(), now=MONDAY, reader=samples.CSM)
+    yield "notice_weekly_digest", renderer.digest_as_mail(week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
 
 
 def endings() -> Iterator[tuple[str, EndingView]]:

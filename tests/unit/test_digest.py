@@ -17,7 +17,7 @@ from activities.digest_facts import MOST, MOST_FRAGILE, DigestView, Ending, Frag
 from activities.rendering import Renderer
 from activities.views import SlackMessage
 from starter import preview_samples as samples
-from starter.preview_week import MONDAY, week
+from starter.preview_week import FLEET, MONDAY, week
 from starter.previewing import as_text
 from tests.unit.test_rendering_hostile import HOSTILE
 from workflows.domain.digest import LATE, Csm, Week, readers, week_due
@@ -127,12 +127,22 @@ def renderer() -> Renderer:
 
 def test_a_week_reads_so(renderer: Renderer) -> None:
     """To the line."""
-    message = renderer.digest(UUID(int=1), week(), now=MONDAY, reader=samples.CSM)
+    message = renderer.digest(UUID(int=1), week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
     assert as_text(message) == (GOLDEN / "slack_weekly_digest.txt").read_text(encoding="utf-8")
     assert message.text == ":calendar: Your integrations this week: 3 open, 2 resolved, 1 fragile, 1 about to end"
-    mail = renderer.digest_as_mail(week(), now=MONDAY, reader=samples.CSM)
+    mail = renderer.digest_as_mail(week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
     assert mail.subject == "Your integrations this week: 3 open, 2 resolved, 1 fragile, 1 about to end"
     assert "- Initech, Xero: down for 5 h, verified by our own check" in mail.text
+
+
+def test_it_leads_to_their_fleet(renderer: Renderer) -> None:
+    """One click from the message, and from the mail, to what is down now."""
+    message = renderer.digest(UUID(int=1), week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
+    [button] = [element for block in message.blocks for element in block.get("elements", []) if "url" in element]
+    assert (button["text"]["text"], button["url"]) == ("View Your Fleet", FLEET)
+    mail = renderer.digest_as_mail(week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
+    assert f"[View Your Fleet]\n{FLEET}" in mail.text
+    assert f'href="{FLEET}"' in mail.html
 
 
 def test_a_bad_week_still_fits(renderer: Renderer) -> None:
@@ -141,7 +151,7 @@ def test_a_bad_week_still_fits(renderer: Renderer) -> None:
     bad = bad.model_copy(
         update={name: getattr(bad, name)[:1] * 300 for name in ("still_open", "mended", "fragile", "ending")}
     )
-    text = as_text(renderer.digest(UUID(int=1), bad, now=MONDAY, reader=samples.CSM))
+    text = as_text(renderer.digest(UUID(int=1), bad, now=MONDAY, reader=samples.CSM, fleet_url=FLEET))
     assert text.count("\n- ") == 3 * MOST + MOST_FRAGILE
     assert (text.count("and 292"), text.count("and 297")) == (3, 1)
     assert len(text) < 5000
@@ -167,14 +177,14 @@ def test_hostile_names(renderer: Renderer, name: str) -> None:
         ending=tuple(Ending.model_validate(i.model_dump() | of | {"label": payload}) for i in plain.ending),
     )
     reader = samples.CSM.model_copy(update={"name": payload})
-    message = renderer.digest(UUID(int=1), poisoned, now=MONDAY, reader=reader)
-    usual = renderer.digest(UUID(int=1), plain, now=MONDAY, reader=samples.CSM)
+    message = renderer.digest(UUID(int=1), poisoned, now=MONDAY, reader=reader, fleet_url=FLEET)
+    usual = renderer.digest(UUID(int=1), plain, now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
     assert lines(message) == lines(usual)
     shown = str(message.blocks)
     assert "<!channel>" not in shown
     assert "<@U123>" not in shown
     assert "<https" not in shown
-    mail = renderer.digest_as_mail(poisoned, now=MONDAY, reader=reader)
+    mail = renderer.digest_as_mail(poisoned, now=MONDAY, reader=reader, fleet_url=FLEET)
     assert "<script" not in mail.html
     assert "<img" not in mail.html
-    assert mail.subject == renderer.digest_as_mail(plain, now=MONDAY, reader=samples.CSM).subject
+    assert mail.subject == renderer.digest_as_mail(plain, now=MONDAY, reader=samples.CSM, fleet_url=FLEET).subject

@@ -247,6 +247,19 @@ async def test_customers_without_a_csm_are_told_to_the_fallback(office: Office) 
     assert "Orphan CRM" in text
 
 
+async def test_it_leads_to_the_fleet_of_its_reader(office: Office) -> None:
+    """Filtered to their customers as the page filters; whoever stands in for a CSM is led to all of it."""
+    office.world.set_policy(people={"fallback_csm": {"email": "team@vendor.example"}})
+    for name, email, link in (
+        ("TechCorp", "Maria+CS@vendor.example", "https://relink.example/fleet?csm=maria%2Bcs%40vendor.example"),
+        ("Orphan", None, "https://relink.example/fleet"),
+    ):
+        await office.csm(name, email=email)
+        await office.nine()
+        [text] = [text for text in office.slack() if f"{name} CRM" in text]
+        assert f"'url': '{link}'" in text
+
+
 async def test_a_dead_token_falls_back_to_mail(office: Office) -> None:
     """Once each, whatever is repeated."""
     await office.csm("TechCorp")
