@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +27,11 @@ class ImportRefusedError(Exception):
     """The file can't be imported, and nothing of it was; the message lists every problem with its place."""
 
 
+def nothing_imported(path: Path, problems: Iterable[str]) -> ImportRefusedError:
+    """Each problem begins with its place."""
+    return ImportRefusedError("\n".join([f"{path}: nothing was imported.", *problems]))
+
+
 class _PlaceError(Exception):
     """What is wrong with the file at one place."""
 
@@ -36,10 +41,11 @@ class _PlaceError(Exception):
 
 @dataclass(frozen=True)
 class Record(Generic[Body]):
-    """One record: the names of its place, and what is to be stored there."""
+    """One record: what it is called, what is to be stored, and where in the file that was."""
 
     names: tuple[str, ...]
     body: Body
+    place: str = field(compare=False)
 
 
 def read_customers(path: Path) -> list[Record[CustomerWrite]]:
@@ -53,7 +59,7 @@ def read_integrations(path: Path) -> list[Record[IntegrationWrite]]:
 
 
 def _validated(path: Path, names: tuple[str, ...], model: type[Body]) -> list[Record[Body]]:
-    records: dict[tuple[str, ...], tuple[str, Record[Body]]] = {}
+    records: dict[tuple[str, ...], Record[Body]] = {}
     problems: list[str] = []
     for place, fields in _read(path):
         wrong = [f"{name} is missing" for name in names if not isinstance(fields.get(name), str) or not fields[name]]
@@ -65,13 +71,13 @@ def _validated(path: Path, names: tuple[str, ...], model: type[Body]) -> list[Re
         problems += [f"{place}: {said}" for said in wrong]
         key = tuple(str(fields.get(name)) for name in names)
         if key in records and not wrong:
-            problems.append(f"{place}: {', '.join(key)} is there already, in {records[key][0]}")
-        records[key] = place, Record(key, body)
+            problems.append(f"{place}: {', '.join(key)} is there already, in {records[key].place}")
+        records[key] = Record(key, body, place)
     if problems:
-        raise ImportRefusedError("\n".join([f"{path}: nothing was imported.", *problems]))
+        raise nothing_imported(path, problems)
     if not records:
         raise ImportRefusedError(f"{path}: there is no record in this file.")
-    return [record for _, record in records.values()]
+    return list(records.values())
 
 
 def _said(error: ValidationError) -> Iterator[str]:
@@ -94,7 +100,7 @@ def _read(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         raise ImportRefusedError(f"{path}: byte {error.start + 1} is not UTF-8: save the file as UTF-8.") from None
     except (OSError, _PlaceError) as error:
-        raise ImportRefusedError(f"{path}: nothing was imported.\n{error}") from None
+        raise nothing_imported(path, [str(error)]) from None
 
 
 def _parse(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:

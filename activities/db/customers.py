@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -54,12 +55,14 @@ class CustomerStore:
     async def put(self, external_id: str, customer: CustomerWrite) -> tuple[dict[str, Any], bool]:
         """Creates or replaces; returns the customer as stored, and whether it is new. People keep their ids."""
         async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(
-                _SQL["put"], external_id, customer.name, customer.arr, customer.health_score
-            )
-            assert row is not None  # an upsert returns its row
-            await _put_people(connection, row["id"], _people(customer))
+            row = await _put(connection, external_id, customer)
             return await _show(connection, row["id"]), bool(row["created"])
+
+    async def put_all(self, customers: Mapping[str, CustomerWrite]) -> list[bool]:
+        """Creates or replaces all of them, by external id, or none; returns of each whether it is new."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            in_order = sorted(customers.items())  # so that two can't wait for each other
+            return [(await _put(connection, *customer))["created"] for customer in in_order]
 
     async def get(self, external_id: str, only: UUID | None = None) -> dict[str, Any]:
         """One customer; `only` limits what may be seen. Raises UnknownCustomerError."""
@@ -74,6 +77,13 @@ class CustomerStore:
     async def list(self, only: UUID | None, after: str | None, limit: int) -> list[dict[str, Any]]:
         """Customers in the order of their external ids, from the one behind `after`."""
         return [_shown(row) for row in await self._pool.fetch(_SQL["show"], only, after, limit)]
+
+
+async def _put(connection: Connection, external_id: str, customer: CustomerWrite) -> asyncpg.Record:
+    row = await connection.fetchrow(_SQL["put"], external_id, customer.name, customer.arr, customer.health_score)
+    assert row is not None  # an upsert returns its row
+    await _put_people(connection, row["id"], _people(customer))
+    return row
 
 
 async def _find(connection: Connection, external_id: str, only: UUID | None) -> UUID:

@@ -24,11 +24,11 @@ _OPERATOR = "operator"
 
 
 class IntegrationRefusedError(Exception):
-    """What was sent can't be stored; `field` says where, the message what to do."""
+    """What was sent can't be stored; `field` says where, the message what to do; of several, `at` says which."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
-        self.field, self.message = field, message
+        self.field, self.message, self.at = field, message, 0
 
 
 class UnknownIntegrationError(LookupError):
@@ -50,16 +50,16 @@ class IntegrationStore:
 
     async def put(self, customer: UUID, type_: str, integration_id: str, wanted: IntegrationWrite) -> Stored:
         """Creates, replaces, adopts or revives one integration. Raises IntegrationRefusedError, and stores nothing."""
+        return (await self.put_all([(customer, type_, integration_id, wanted)]))[0]
+
+    async def put_all(self, wanted: Sequence[tuple[UUID, str, str, IntegrationWrite]]) -> list[Stored]:
+        """All of them, or none. Raises IntegrationRefusedError."""
         while True:
-            # Where somebody registers the same one at this moment: look again.
-            with suppress(asyncpg.UniqueViolationError):
+            # Where somebody registers the same one at this moment, or had locked what we wait for: look again.
+            with suppress(asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
                 async with self._pool.acquire() as connection, connection.transaction():
-                    rows = await connection.fetch(_SQL["lock_of_type"], customer, type_)
-                    row, created = _choose(rows, integration_id), False
-                    if row is None:
-                        row, created = await connection.fetchrow(_SQL["insert"], customer, type_, integration_id), True
-                    if row is not None:
-                        return await self._replace(connection, row, integration_id, wanted, created=created)
+                    await connection.execute(_SQL["lock_of_types"], [w[0] for w in wanted], [w[1] for w in wanted])
+                    return [await self._put(connection, at, *one) for at, one in enumerate(wanted)]
 
     async def remove(self, customer: UUID, type_: str, integration_id: str) -> frozenset[UUID]:
         """Removes one integration and cancels its open incident; returns the incidents to be rung. Repeatable.
@@ -81,6 +81,20 @@ class IntegrationStore:
             await close(connection, health, locked, Resolution.REMOVED, actor=_OPERATOR)
             await add_bell(connection, incident, Bell.REMOVED)
             return frozenset({incident})
+
+    async def _put(
+        self, connection: Connection, at: int, customer: UUID, type_: str, name: str, wanted: IntegrationWrite
+    ) -> Stored:
+        row, created = None, False
+        while row is None:
+            row, created = _choose(await connection.fetch(_SQL["lock_of_type"], customer, type_), name), False
+            if row is None:
+                row, created = await connection.fetchrow(_SQL["insert"], customer, type_, name), True
+        try:
+            return await self._replace(connection, row, name, wanted, created=created)
+        except IntegrationRefusedError as error:
+            error.at = at
+            raise
 
     async def _replace(
         self, connection: Connection, row: asyncpg.Record, name: str, wanted: IntegrationWrite, *, created: bool

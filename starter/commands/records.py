@@ -10,16 +10,16 @@ from cyclopts import App, Parameter
 
 from activities.customers import IntegrationWrite
 from activities.db.customers import CustomerStore, UnknownCustomerError
-from activities.db.integrations import IntegrationRefusedError, IntegrationStore
+from activities.db.integrations import IntegrationRefusedError, IntegrationStore, Stored
 from activities.db.keys import ApiKey, KeyStore
-from activities.db.pool import create_pool
+from activities.db.pool import Pool, create_pool
 from activities.db.resealing import Resealing
 from activities.probes.monitor import refused_urls
 from activities.secrets import SecretBox
 from activities.settings import Settings
 from starter.api.callbacks import webhook_secret
 from starter.commands.output import CommandError, console, print_json, print_rows
-from starter.importing import ImportRefusedError, Record, read_customers, read_integrations
+from starter.importing import ImportRefusedError, Record, nothing_imported, read_customers, read_integrations
 from starter.ring import Ring
 from starter.temporal import connect
 
@@ -136,7 +136,7 @@ async def import_customers(file: Path, *, json: bool = False) -> None:
     except ImportRefusedError as error:
         raise CommandError(str(error)) from None
     async with create_pool(str(settings.database_url), size=1) as pool:
-        created = [(await CustomerStore(pool).put(record.names[0], record.body))[1] for record in records]
+        created = await CustomerStore(pool).put_all({record.names[0]: record.body for record in records})
     _report(created, "customers", json=json)
 
 
@@ -153,47 +153,52 @@ async def import_integrations(file: Path, *, json: bool = False) -> None:
     """
     settings = Settings.load("database_url")
     try:
-        records = read_integrations(file)
+        stored = await _import_integrations(file, settings)
     except ImportRefusedError as error:
         raise CommandError(str(error)) from None
-    created: list[bool] = []
-    bells: set[UUID] = set()
+    _report([one.created for one in stored], "integrations", json=json)
+
+
+async def _import_integrations(file: Path, settings: Settings) -> list[Stored]:
+    records = read_integrations(file)
     async with create_pool(str(settings.database_url), size=1) as pool:
-        owners = {}
-        for external_id in {record.names[0] for record in records}:
-            try:
-                owners[external_id] = await CustomerStore(pool).id_of(external_id)
-            except UnknownCustomerError:
-                raise CommandError(f"{file}: there is no customer {external_id!r}; nothing was imported") from None
+        owners = await _owners(pool, file, records)
         if not settings.probe_allow_private:
             await _refuse_private(file, records)
         store = IntegrationStore(pool, SecretBox(settings.encryption_keys))
-        for record in records:
-            external_id, type_, integration_id = record.names
-            try:
-                stored = await store.put(owners[external_id], type_, integration_id, record.body)
-            except IntegrationRefusedError as error:
-                place = f"{external_id}, {type_}, {integration_id}"
-                raise CommandError(
-                    f"{file}: {place}: {error.field}: {error.message}. "
-                    f"{len(created)} before it were stored; the whole file can be imported again"
-                ) from None
-            created.append(stored.created)
-            bells |= stored.bells
-        if bells:
+        try:
+            stored = await store.put_all([(owners[r.names[0]], r.names[1], r.names[2], r.body) for r in records])
+        except IntegrationRefusedError as error:
+            problem = f"{records[error.at].place}: {error.field}: {error.message}"
+            raise nothing_imported(file, [problem]) from None
+        if bells := {bell for one in stored for bell in one.bells}:
             await Ring(await connect(settings, lazy=True), pool).soon(bells)
-    _report(created, "integrations", json=json)
+    return stored
+
+
+async def _owners(pool: Pool, file: Path, records: list[Record[IntegrationWrite]]) -> dict[str, UUID]:
+    """The customers' ids."""
+    places = {record.names[0]: record.place for record in reversed(records)}  # where each is named first
+    owners, problems = {}, []
+    for external_id, place in reversed(places.items()):
+        try:
+            owners[external_id] = await CustomerStore(pool).id_of(external_id)
+        except UnknownCustomerError:
+            problems.append(f"{place}: customer_external_id: there is no customer {external_id!r}")
+    if problems:
+        raise nothing_imported(file, problems)
+    return owners
 
 
 async def _refuse_private(file: Path, records: list[Record[IntegrationWrite]]) -> None:
     problems = [
-        f"{', '.join(record.names)}: monitor.{field}: {problem}"
+        f"{record.place}: monitor.{field}: {problem}"
         for record in records
         if record.body.monitor is not None
         for field, problem in (await refused_urls(record.body.monitor)).items()
     ]
     if problems:
-        raise CommandError("\n".join([f"{file}: nothing was imported.", *problems]))
+        raise nothing_imported(file, problems)
 
 
 def _report(created: list[bool], what: str, *, json: bool) -> None:

@@ -2,6 +2,11 @@
 select id, integration_id, removed_at, monitor, monitor_secrets
 from integration_health where customer_id = $1 and integration_type = $2 order by id for update
 
+-- name: lock_of_types
+-- Of several customers, in the order in which everybody locks them.
+select id from integration_health
+where (customer_id, integration_type) in (select * from unnest($1::uuid[], $2::text[])) order by id for update
+
 -- name: insert
 insert into integration_health (customer_id, integration_type, integration_id) values ($1, $2, $3)
 on conflict on constraint integration_identity do nothing
