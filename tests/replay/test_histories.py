@@ -1,4 +1,4 @@
-"""No change of the workflow may break a response that is under way: all recorded histories replay on this code."""
+"""No change of a workflow may break what is under way: all recorded histories replay on this code."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from temporalio.worker import Replayer
 
 from tests.replay.histories import FOLDER, canaries_in, load
 from workflows.disconnection import IntegrationDisconnectionResponse
+from workflows.reporting import SendDigests
 
 HISTORIES = sorted(FOLDER.glob("*.json"))
 
-# Every path that a response can take has its recording; a new path needs a new one.
+# Every path that a response, or the sending of digests, can take has its recording; a new path needs a new one.
 PATHS = {
     "not_confirmed_by_the_monitor",
     "reconnected_and_verified",
@@ -37,6 +38,8 @@ PATHS = {
     "an_edit_that_fails_holds_nothing_up",
     "killed_and_born_again",
     "the_alert_shows_how_far_the_mail_got",
+    "digests_are_sent_by_their_schedule",
+    "many_csms_and_a_slack_that_slows_us_down",
 }
 
 
@@ -48,7 +51,8 @@ def test_every_path_is_recorded() -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_replays(path: Path) -> None:
     """The recorded decisions are those that this code takes."""
-    replayer = Replayer(workflows=[IntegrationDisconnectionResponse], data_converter=pydantic_data_converter)
+    workflows = [IntegrationDisconnectionResponse, SendDigests]
+    replayer = Replayer(workflows=workflows, data_converter=pydantic_data_converter)
     await replayer.replay_workflow(load(path))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ class World:
     keeper: Keeper
     make_worker: Callable[[], AbstractAsyncContextManager[None]]
     objects: Callable[[], list[object]]
+    started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)  # by a test, beside the responses
 
     def set_policy(self, **tables: Any) -> None:
         """Another policy for the incidents that begin from now on: their tables are merged key by key."""
@@ -270,12 +271,12 @@ class World:
         return await asyncio.wait_for((await self.handle(incident)).result(), within)
 
     async def histories(self) -> list[WorkflowHistory]:
-        """The histories of all responses that have begun, in the order of their incidents."""
+        """The histories of all responses that have begun, in the order of their incidents, then of what tests started."""
         rows = await self.pool.fetch("select id from incidents order by number")
         found = []
-        for row in rows:
+        for handle in [*[await self.handle(row["id"]) for row in rows], *self.started]:
             try:
-                found.append(await (await self.handle(row["id"])).fetch_history())
+                found.append(await handle.fetch_history())
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
