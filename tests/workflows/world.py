@@ -271,7 +271,7 @@ class World:
         return await asyncio.wait_for((await self.handle(incident)).result(), within)
 
     async def histories(self) -> list[WorkflowHistory]:
-        """The histories of all responses that have begun, in the order of their incidents; then what else was started."""
+        """The histories of all responses that have begun, in the order of their incidents; then of the rest."""
         rows = await self.pool.fetch("select id from incidents order by number")
         found = []
         for handle in [*[await self.handle(row["id"]) for row in rows], *self.started]:
