@@ -12,7 +12,7 @@ run: .venv/ready
 
 test: lint
 	@$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -n 3  # much of it is waiting
+	$(BIN)/python -m pytest -n 4  # much of it is waiting
 
 lint: .venv/ready
 	$(BIN)/ruff check .

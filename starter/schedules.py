@@ -110,7 +110,8 @@ class Keeper:
         failed = 0
         while True:
             try:
-                await asyncio.wait_for(self.once(), 10)
+                async with asyncio.timeout(10):  # not wait_for, which may lose a cancellation (Python 3.11)
+                    await self.once()
                 failed = 0
             except (RPCError, TimeoutError, RuntimeError) as error:
                 failed += 1

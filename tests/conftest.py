@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,22 @@ from starter.embedded.postgres import FAST_OPTIONS, PostgresServer, postgres
 from tests.statements import pytest_sessionfinish, pytest_testnodedown  # noqa: F401 - hooks that pytest finds here
 
 TEMPLATE = "relink_template"
-SHARING = {"faults", "browser", "test_canaries.py"}  # folders and files whose tests share servers, costly to start
+_HURRY = (  # seconds that people in front of Slack are given, by us and by Slack
+    "starter.api.slack_buttons.PATIENCE",
+    "starter.api.slack_buttons._LOOK_UP",
+    "starter.api.slack_buttons._DIALOG",
+    "starter.embedded.slack.interactions.PATIENCE",
+    "starter.embedded.slack.methods.TRIGGER_SECONDS",
+)
+# Tests that share servers, costly to start: one worker runs all of a group. Faults mostly wait, so two groups of them.
+GROUPS = {
+    "browser": ("browser/*",),
+    "faults of messages": ("faults/test_05*", "faults/test_11*", "faults/test_12*"),
+    "faults": ("faults/*",),
+    "canaries": ("security/test_canaries.py",),
+}
+# What takes longest begins first, so that no worker is left alone with it in the end.
+LONG = ("test_backtest.py", "test_day.py", "test_schema.py", "test_crashes.py", "test_large.py", "test_worker.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,8 +63,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 class _Sharing(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        path = Path(nodeid.partition("::")[0])
-        return next((name for name in (path.parent.name, path.name) if name in SHARING), nodeid)
+        path = PurePath(nodeid.partition("::")[0])
+        return next((name for name, paths in GROUPS.items() if any(map(path.match, paths))), nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clicks may take long: a test is about what they do, and the machine may be busy."""
+    for limit in _HURRY:
+        monkeypatch.setattr(limit, 120.0)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,6 @@ def npm_package(package: str) -> Path:
             subprocess.run(
                 ["npm", "install", "--prefix", str(folder), "--no-package-lock", "--no-audit", "--no-fund",
                  "--ignore-scripts", package],
-                check=True, capture_output=True, timeout=110,
+                check=True, capture_output=True, timeout=300,
             )  # fmt: skip
     return folder

@@ -20,6 +20,7 @@ UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # used after the server said that it stops, and before the connection's end was seen
 )
 
 

@@ -60,7 +60,7 @@ def add_slack(state: Any, resources: Resources) -> None:
     if token is None or secret is None:
         return
     bot, signing = token.get_secret_value(), secret.get_secret_value()
-    client = AsyncWebClient(bot, base_url=resources.settings.slack_api_url, timeout=2, retry_handlers=[])
+    client = AsyncWebClient(bot, base_url=resources.settings.slack_api_url, timeout=10, retry_handlers=[])
     state.slack_verifier = SignatureVerifier(signing)
     state.slack_buttons = Buttons(resources, client)
     state.slack = _app(state.slack_buttons, bot, signing)

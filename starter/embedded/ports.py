@@ -67,7 +67,8 @@ def serves(port: int, path: str) -> Callable[[], Awaitable[bool]]:
 async def answers(port: int) -> bool:
     """Whether something accepts connections on the port."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 1)
+        async with asyncio.timeout(1):  # wait_for loses a cancellation that comes with the answer (Python 3.11)
+            _, writer = await asyncio.open_connection(HOST, port)
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -119,7 +119,8 @@ async def stop(program: Program, process: asyncio.subprocess.Process) -> None:
     """Asks the program to stop, and kills it if it has not within `stop_timeout` seconds."""
     _signal(process, program.stop_signal)
     try:
-        await asyncio.wait_for(process.wait(), program.stop_timeout)
+        async with asyncio.timeout(program.stop_timeout):
+            await process.wait()
     except TimeoutError:
         _signal(process, signal.SIGKILL)
         await process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -12,8 +13,10 @@ import pytest_asyncio
 
 from activities.db import migrate as migrating
 from activities.db.migrate import Migration, MigrationError, migrate, migrations, pending
-from activities.db.pool import Pool, create_pool
-from starter.embedded.postgres import PostgresServer
+from activities.db.pool import UNAVAILABLE, Pool, create_pool
+from starter.api.problems import problem_for
+from starter.embedded import ports
+from starter.embedded.postgres import PostgresServer, database_url
 from tests.activities.store import Store
 from tests.statements import everything
 
@@ -59,6 +62,50 @@ async def test_a_failing_migration_leaves_nothing_behind(empty: Pool, monkeypatc
     mended = Migration(9999, "9999_broken", "create table half (id int)")
     monkeypatch.setattr(migrating, "migrations", lambda: [*known, mended])
     assert await migrate(empty) == ["9999_broken"]
+
+
+async def test_a_server_that_said_goodbye_is_away(postgres_server: PostgresServer) -> None:
+    """Between the last words of a stopping server and the end of its connection, whoever uses that connection meets a
+    server that is away (a 503, and worth a later try), not a fault of ours."""
+    async with _lingering(postgres_server.port) as (port, gone), create_pool(database_url(port), patience=5) as pool:
+        pid = await pool.fetchval("select pg_backend_pid()")
+        admin = await asyncpg.connect(postgres_server.url)
+        await admin.fetchval("select pg_terminate_backend($1)", pid)
+        await admin.close()
+        await asyncio.wait_for(gone.wait(), 60)
+        await asyncio.sleep(0.05)  # its last words arrive; if they do not yet, this is the time-out of a dead server
+        with pytest.raises(UNAVAILABLE) as met:
+            await pool.fetchval("select 1")
+        problem = problem_for(met.value)
+        assert problem is not None
+        assert problem.status_code == 503
+
+
+@contextlib.asynccontextmanager
+async def _lingering(server: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A port that leads to a server's; the client never hears that a connection has ended. Set once one has."""
+    gone = asyncio.Event()
+    opened: list[asyncio.StreamWriter] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection(ports.HOST, server)
+        opened.extend((writer, to_server))
+        asking = asyncio.create_task(_pass_on(reader, to_server))
+        await _pass_on(from_server, writer)
+        gone.set()
+        await asking
+
+    async with await asyncio.start_server(relay, ports.HOST, 0) as listening:
+        yield listening.sockets[0].getsockname()[1], gone
+        for writer in opened:
+            writer.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := await reader.read(65_536):
+            writer.write(chunk)
+            await writer.drain()
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

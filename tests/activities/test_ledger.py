@@ -180,7 +180,7 @@ async def test_settling_locks_in_the_one_order(store: Store) -> None:
 
 
 async def _until_somebody_waits(store: Store) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         while not await store.value("select count(*) from pg_locks where not granted"):  # noqa: ASYNC110 - of others
             await asyncio.sleep(0.01)
 

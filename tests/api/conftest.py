@@ -55,7 +55,7 @@ async def stand_in(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sl
 
 
 @pytest.fixture
-async def dana(apart: Api, stand_in: SlackServer) -> AsyncIterator[Slack]:
+async def dana(apart: Api, stand_in: SlackServer, unhurried: None) -> AsyncIterator[Slack]:
     """The CSM, in her direct channel with us."""
     stand_in.clear()
     user = stand_in.store.user_by_email("dana@acme.example")

@@ -83,7 +83,7 @@ class Slack:
 
     async def told(self) -> str:
         """What the person was told last, as soon as there is something."""
-        for _ in range(1000):
+        for _ in range(12_000):
             calls = self.server.calls("chat.postEphemeral")
             if calls:
                 assert calls[-1]["arguments"]["user"]

@@ -120,7 +120,7 @@ async def served(api: Api) -> AsyncIterator[int]:
         running = asyncio.create_task(server._serve([listener]))  # serve() would take our signals
         yield int(listener.getsockname()[1])
         server.should_exit = True
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 120)
 
 
 async def test_a_chunked_body_is_refused_while_it_still_comes(shared: Api) -> None:
@@ -134,7 +134,7 @@ async def test_a_chunked_body_is_refused_while_it_still_comes(shared: Api) -> No
             yield b" " * 65_536
             await asyncio.sleep(0)
 
-    async with served(shared) as port, httpx.AsyncClient(trust_env=False) as web:
+    async with served(shared) as port, httpx.AsyncClient(timeout=120, trust_env=False) as web:
         headers = {"Authorization": shared.http.headers["authorization"], **JSON}
         with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # closed on us while we were still sending
             response = await web.post(f"http://127.0.0.1:{port}/v1/events", content=endless(), headers=headers)
@@ -150,7 +150,7 @@ async def test_a_chunked_body_that_ends_gets_its_answer(shared: Api) -> None:
         for _ in range(50):
             yield b" " * 65_536
 
-    async with served(shared) as port, httpx.AsyncClient(trust_env=False) as web:
+    async with served(shared) as port, httpx.AsyncClient(timeout=120, trust_env=False) as web:
         headers = {"Authorization": shared.http.headers["authorization"], **JSON}
         response = await web.post(f"http://127.0.0.1:{port}/v1/events", content=too_long(), headers=headers)
     assert (response.status_code, response.headers["content-type"]) == (413, "application/problem+json")
@@ -164,7 +164,7 @@ async def test_an_announced_length_over_the_limit_is_refused_before_the_body(sha
             f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {50 * MIB}\r\n\r\n".encode()
         )
-        status = await asyncio.wait_for(reader.readline(), 5)
+        status = await asyncio.wait_for(reader.readline(), 120)
         writer.close()
     assert b" 413 " in status
 
@@ -174,7 +174,7 @@ async def test_a_stranger_is_refused_before_the_body_is_read(shared: Api) -> Non
     async with served(shared) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"PUT /v1/customers/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
-        status = await asyncio.wait_for(reader.readline(), 5)
+        status = await asyncio.wait_for(reader.readline(), 120)
         writer.close()
     assert b" 401 " in status
 

@@ -8,13 +8,21 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from activities.db.pool import create_pool
+from starter.api import slack_buttons
 from starter.embedded.slack import Failure
 from tests.api.calling import Api, with_settings
 from tests.api.slack_person import Slack, chosen, signed, texts
 
 
-async def test_answered_within_three_seconds_with_the_database_away(dana: Slack) -> None:
+def test_we_take_less_time_than_slack_gives() -> None:
+    """Three seconds for everything (https://docs.slack.dev/interactivity/handling-user-interaction)."""
+    assert slack_buttons._LOOK_UP + slack_buttons._DIALOG < slack_buttons.PATIENCE < 3
+
+
+async def test_answered_with_the_database_away(dana: Slack) -> None:
     """Kindly, by an ephemeral message, and nothing was changed."""
     incident = str(uuid4())
     with_hole = "postgresql://nobody@127.0.0.1:9/none"
@@ -23,9 +31,7 @@ async def test_answered_within_three_seconds_with_the_database_away(dana: Slack)
         slack = Slack(away, dana.server, dana.user, dana.channel)
         for action in ("acknowledge", "send_fix_instructions"):
             dana.server.clear()
-            begun = time.monotonic()
             assert (await slack.click(action, incident)).status_code == 200
-            assert time.monotonic() - begun < 2.8
             assert "can't reach its database" in await slack.told()
         submitted = await slack.send(
             {
@@ -44,33 +50,31 @@ async def test_answered_within_three_seconds_with_the_database_away(dana: Slack)
         await away.http.aclose()
 
 
-async def test_answered_within_three_seconds_with_a_stuck_database(dana: Slack) -> None:
+async def test_answered_with_a_stuck_database(dana: Slack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that somebody holds for ever: given up in time, and rolled back."""
+    monkeypatch.setattr(slack_buttons, "PATIENCE", 0.5)
     incident = await dana.api.incident()
     async with dana.api.pool.acquire() as connection, connection.transaction():
         await connection.execute("select from incidents where id = $1 for update", incident)
-        begun = time.monotonic()
         assert (await dana.click("acknowledge", incident)).status_code == 200
-        assert time.monotonic() - begun < 2.8
         assert "Nothing was changed" in await dana.told()
     assert (await dana.api.show(incident))["acknowledged_at"] is None
 
 
-async def test_a_slow_slack_does_not_make_us_late(dana: Slack) -> None:
+async def test_a_slow_slack_does_not_make_us_late(dana: Slack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking Slack who somebody is, and opening dialogs, are given up in time."""
+    for limit in ("_LOOK_UP", "_DIALOG"):
+        monkeypatch.setattr(slack_buttons, limit, 0.5)
     incident = await dana.api.incident()
     dana.server.fail(Failure(method="users.info", delay=5))
-    begun = time.monotonic()
     await dana.click("acknowledge", incident, user="U0NOBODY")
-    assert time.monotonic() - begun < 2.8
     assert "did not tell us in time" in await dana.told()
     dana.server.clear()
     dana.server.fail(Failure(method="views.open", delay=5))
-    begun = time.monotonic()
     await dana.click("close", incident)
-    assert time.monotonic() - begun < 2.8
     assert "did not let us open" in await dana.told()
     dana.server.clear()
+    monkeypatch.setattr(slack_buttons, "_DIALOG", 60)
     dana.server.fail(Failure(method="views.open", error="expired_trigger_id"))
     await dana.click("close", incident)
     assert "did not let us open" in await dana.told()

@@ -23,7 +23,7 @@ from tests.conftest import TEMPLATE
 
 @pytest_asyncio.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    expect.set_options(timeout=20_000)  # a machine that does much else at once
+    expect.set_options(timeout=120_000)  # a machine that does much else at once
     async with chromium() as running:
         yield running
 

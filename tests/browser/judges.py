@@ -83,7 +83,7 @@ class Tab:
 async def open_tab(browser: Browser, *, javascript: bool = True) -> AsyncIterator[Tab]:
     """A tab of a browser profile of its own."""
     context = await browser.new_context(java_script_enabled=javascript)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(120_000)
     tab = Tab(await context.new_page())
     tab.page.on("console", tab._said)
     tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))

@@ -29,7 +29,8 @@ async def test_it_decrypts_for_the_page_of_the_ui_alone(folder: Path) -> None:
         env=os.environ | {"RELINK_ENCRYPTION_KEYS": KEYS, "RELINK_TEMPORAL_UI_URL": UI},
     )
     sent = MessageToDict(Payloads(payloads=await data_converter(KEYS).encode(["Task for the CSM"])))
-    async with running(program), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False)
+    async with running(program), client as http:
         shown = await http.post("/decode", json=sent, headers={"Origin": UI})
         elsewhere = await http.post("/decode", json=sent, headers={"Origin": "https://evil.example"})
         rebound = await http.post("/decode", json=sent, headers={"Host": f"evil.example:{port}"})

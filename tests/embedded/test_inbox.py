@@ -43,7 +43,7 @@ async def _send(server: Inbox, mail: EmailMessage) -> None:
 async def test_a_mail_is_listed_with_its_parts(server: Inbox) -> None:
     """The JSON listing has what a test asks about: envelope, headers, both bodies, links."""
     await _send(server, _mail("Fix it: https://acme.example/r/a.b-c?x=1&y=2.\nBye"))
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
         (mail,) = (await client.get("/api/messages")).json()["messages"]
     assert mail["recipients"] == ["bob@techcorp.example"]
     assert mail["envelope_from"] == "integrations@acme.example"
@@ -66,7 +66,7 @@ async def test_mails_survive_a_restart(folder: Path) -> None:
 async def test_the_page_escapes_and_isolates_what_is_in_a_mail(server: Inbox) -> None:
     """Text is escaped with its links clickable; HTML stands in a sandboxed frame; scripts are forbidden."""
     await _send(server, _mail("<script>a()</script> https://acme.example/?q=<i>", "<script>b()</script>"))
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
         listing = await client.get("/")
         shown = await client.get(f"/mails/{server.messages()[0].id}")
         missing = await client.get("/mails/..%2f000001")
@@ -84,7 +84,7 @@ async def test_planned_failures_happen_once_each(server: Inbox) -> None:
     server.fail(Failure(stage="rcpt", code=550))
     with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
         await _send(server, _mail())
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
         planned = await client.post("/api/failures", json={"stage": "data", "code": 451})
         refused = await client.post("/api/failures", json={"stage": "data", "code": 200})
     assert (planned.status_code, refused.status_code) == (204, 422)

@@ -186,7 +186,7 @@ async def test_planned_failures(server: SlackServer, client: AsyncWebClient) -> 
         await client.chat_postMessage(channel="UJANE", text="limited")
     assert raised.value.response.status_code == 429
     assert raised.value.response.headers["Retry-After"] == "7"
-    async with httpx.AsyncClient(base_url=server.url) as control:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as control:
         await control.post("/_failures", json={"method": "chat.postMessage", "error": "channel_not_found"})
     with pytest.raises(SlackApiError, match="channel_not_found"):
         await client.chat_postMessage(channel="UJANE", text="failed")
@@ -234,7 +234,7 @@ async def test_a_click_reaches_the_app_signed(
 
 
 async def _answer_in_the_thread_of_a_click(client: AsyncWebClient, payload: dict[str, Any], channel: str) -> None:
-    async with httpx.AsyncClient() as app:
+    async with httpx.AsyncClient(timeout=120) as app:
         answer = await app.post(payload["response_url"], json={"replace_original": True, "text": "Acknowledged"})
     assert answer.status_code == 200
     history = await client.conversations_history(channel=channel)
@@ -268,7 +268,7 @@ async def _submit_a_modal(
     form = {"note/text": "called <them>", "back": f"/archives/{payload['channel']['id']}"}
     public = (await client.chat_postMessage(channel="#alerts", text="x"))["channel"]
     await client.chat_postMessage(channel="UJOHN", text="x")
-    async with httpx.AsyncClient(base_url=server.url) as browser:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as browser:
         shown = await browser.get(form["back"])
         assert "<dialog" in (await browser.get(f"/archives/{public}?as=UJANE")).text
         assert "<dialog" not in (await browser.get(f"/archives/{public}?as=UJOHN")).text
@@ -286,7 +286,7 @@ async def test_dates_are_those_of_the_moment_of_reading(client: AsyncWebClient, 
     then = int(time.time()) - 3 * 3600
     text = f"<!date^{then}^at {{time}} ({{ago}})|never> <!date^{then + 6 * 3600}^{{ago}}|never> <!date^x^{{ago}}|said>"
     posted = await client.chat_postMessage(channel="UJANE", text=text)
-    async with httpx.AsyncClient(base_url=server.url) as browser:
+    async with httpx.AsyncClient(base_url=server.url, timeout=120) as browser:
         html = (await browser.get(f"/archives/{posted['channel']}")).text
     assert re.search(r"at \d{1,2}:\d\d [AP]M UTC \(3 hours ago\) 2 hours from now said", html)
 
@@ -306,7 +306,7 @@ async def test_the_page_shows_messages_as_slack_does(server: SlackServer, client
     await client.chat_postMessage(channel=posted["channel"], text="in the thread", thread_ts=posted["ts"])
     await client.chat_update(channel=posted["channel"], ts=posted["ts"], text="x", blocks=blocks)
     link = (await client.chat_getPermalink(channel=posted["channel"], message_ts=posted["ts"]))["permalink"]
-    async with httpx.AsyncClient(follow_redirects=True) as browser:
+    async with httpx.AsyncClient(follow_redirects=True, timeout=120) as browser:
         html = (await browser.get(link)).text
     assert "<b>bold</b> 🔌" in html
     assert 'href="https://acme.example/a?b=1&amp;c=2" target="_blank" rel="noreferrer">Open &lt;b&gt;</a>' in html

@@ -26,5 +26,5 @@ async def test_a_killed_server_comes_back_with_its_workflows_and_search_attribut
     async with temporal(data, port=first.port, log=log) as second:
         assert second.address == first.address
         client = await Client.connect(second.address, namespace=second.namespace)
-        description = await asyncio.wait_for(client.get_workflow_handle("kept").describe(), 10)
+        description = await asyncio.wait_for(client.get_workflow_handle("kept").describe(), 120)
         assert {pair.key.name for pair in description.typed_search_attributes} == set(SEARCH_ATTRIBUTES)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from activities.db.ledger import LEASE
 from activities.db.pool import Pool
 from starter.embedded.slack.store import Json
 from tests.faults.cluster import Cluster
@@ -51,11 +52,11 @@ QUESTIONS = {
           group by a.incident_id having sum(a.adjustment) <> 0) x""",
     "closed incidents that nobody was told of": """
         select count(*) from incidents where status in ('closed', 'cancelled') and announced_at is null""",
-    "notices claimed after a verified recovery": """
+    "notices claimed after a verified recovery": f"""
         select count(*) from deliveries d join incidents i on i.id = d.incident_id
         where d.template in ('integration_disconnected_alert', 'integration_disconnected_customer',
             'integration_disconnected_escalation', 'integration_disconnected_reminder')
-          and i.closed_at is not null and d.sent_at > i.closed_at + interval '13 seconds'""",
+          and d.lease_until - interval '{LEASE.seconds} seconds' > i.closed_at + interval '5 seconds'""",
     "steps told twice in a timeline": """
         select count(*) from (select from incident_timeline
           where kind in ('detected', 'assessed', 'risk_signal_created', 'task_created', 'closed', 'announced')

@@ -87,7 +87,7 @@ class Cluster:
     @contextlib.asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
         headers = {"Authorization": f"Bearer {self.key}"}
-        async with httpx.AsyncClient(base_url=self.api_url, headers=headers, timeout=20, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.api_url, headers=headers, timeout=120, trust_env=False) as client:
             yield client
 
     async def make_key(self, pool: Pool) -> None:
@@ -157,17 +157,22 @@ class Cluster:
         (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
         return int(peak) * 1024
 
-    def who_has(self, port: int) -> str | None:
-        """The worker whose connection has this port on its side."""
-        for name in WORKERS:
-            process = self._running.get(name)
-            if process is None or process.returncode is not None:
-                continue
-            with contextlib.suppress(psutil.Error):
-                connections = psutil.Process(process.pid).net_connections("tcp4")
-                if any(connection.laddr and connection.laddr.port == port for connection in connections):
+    async def who_has(self, port: int) -> str | None:
+        """The worker whose connection has this port on its side; None if it is gone. Looks more than once: the kernel's
+        table changes while it is read, and a connection may be left out."""
+        for _ in range(10):
+            for name in WORKERS:
+                if self.runs(name) and self._has(self._running[name].pid, port):
                     return name
+            await asyncio.sleep(0.02)
         return None
+
+    @staticmethod
+    def _has(pid: int, port: int) -> bool:
+        with contextlib.suppress(psutil.Error):
+            connections = psutil.Process(pid).net_connections("tcp4")
+            return any(connection.laddr and connection.laddr.port == port for connection in connections)
+        return False
 
     async def end(self) -> None:
         for name in list(self._frozen):
@@ -247,9 +252,9 @@ def _described(folder: Path, slack_server: SlackServer, mails: Inbox, slack_wire
     return Cluster(folder, settings, programs, slack_server, mails, slack_wire, smtp_wire, api_url=url)
 
 
-def says(log: Path, words: str) -> bool:
-    """Whether a program has said so in this life."""
-    return log.exists() and words in log.read_text(errors="replace")
+def says(log: Path, words: str, times: int = 1) -> bool:
+    """Whether a program has said so in this life, that many times."""
+    return log.exists() and log.read_text(errors="replace").count(words) >= times
 
 
 def _says(log: Path, words: str) -> Callable[[], Awaitable[bool]]:

@@ -22,3 +22,4 @@ async def scene(cluster: Cluster) -> AsyncIterator[Scene]:
     await cluster.restore()
     async with cluster.pool() as pool, cluster.http() as http:
         yield Scene(cluster, pool, http)
+    assert [*cluster.slack_wire.failures, *cluster.smtp_wire.failures] == []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -14,8 +15,10 @@ import httpx
 
 from activities.db.pool import UNAVAILABLE, Pool
 from tests.faults.audit import Report, audit
-from tests.faults.cluster import Cluster, says
+from tests.faults.cluster import POLICY, Cluster, says
 
+PATIENCE = 180  # seconds; what a test waits for comes much sooner, but not on every machine
+_RELOADED = "the policy was reloaded"
 REFUSED = {"code": "invalid_grant", "message": "expired", "http_status": 400, "surface": "token_endpoint"}
 
 
@@ -52,6 +55,24 @@ class Scene:
     http: httpx.AsyncClient
     accepted: list[tuple[str, str]] = field(default_factory=list)
 
+    @contextlib.asynccontextmanager
+    async def policy(self, before: str, after: str) -> AsyncIterator[None]:
+        """Incidents that open while the block runs live by a policy in which `after` stands for `before`."""
+        assert before in POLICY
+        await self._put_in_force(POLICY.replace(before, after))
+        try:
+            yield
+        finally:
+            await self._put_in_force(POLICY)
+
+    async def _put_in_force(self, policy: str) -> None:
+        (self.cluster.folder / "policy.toml").write_text(policy)
+        if self.cluster.runs("api"):
+            log = self.cluster.programs["api"].log
+            times = log.read_text(errors="replace").count(_RELOADED)
+            self.cluster.signal("api", signal.SIGHUP)
+            await self.until_log("api", _RELOADED, times=times + 1)
+
     async def integrations(self, count: int, *, monitor: dict[str, Any] | None = None) -> list[Integration]:
         """So many customers, each with a CSM, a manager, a contact and one critical integration."""
         made = [Integration(f"c-{uuid4().hex[:10]}") for _ in range(count)]
@@ -82,7 +103,7 @@ class Scene:
             self.accepted += [("api", result["event_id"]) for result in answer.json()["results"]]
         return answer
 
-    async def say_until_taken(self, *events: dict[str, Any], within: float = 60) -> httpx.Response:
+    async def say_until_taken(self, *events: dict[str, Any], within: float = PATIENCE) -> httpx.Response:
         """As a good producer does: the same again until it is answered with 202."""
         async with asyncio.timeout(within):
             while True:
@@ -93,7 +114,7 @@ class Scene:
                     assert answer.status_code in {429, 503}, answer.text
                 await asyncio.sleep(0.1)
 
-    async def until(self, question: str, *arguments: object, is_: object = True, within: float = 60) -> float:
+    async def until(self, question: str, *arguments: object, is_: object = True, within: float = PATIENCE) -> float:
         """Asks SQL until it answers so, and returns how many seconds that took."""
         began = time.monotonic()
 
@@ -103,7 +124,7 @@ class Scene:
         await wait_for(answered, within, question)
         return time.monotonic() - began
 
-    async def until_told(self, count: int, *customers: str, within: float = 60) -> float:
+    async def until_told(self, count: int, *customers: str, within: float = PATIENCE) -> float:
         """Until so many alerts and first mails of these customers have left. Of one whose reply was lost twice, nobody
         knows more."""
         question = """
@@ -113,7 +134,7 @@ class Scene:
               and d.template in ('integration_disconnected_alert', 'integration_disconnected_customer')"""
         return await self.until(question, count, list(customers), within=within)
 
-    async def until_over(self, *customers: str, within: float = 60) -> float:
+    async def until_over(self, *customers: str, within: float = PATIENCE) -> float:
         """Until every incident of these customers is closed and announced, and nothing is left to send."""
         question = (
             "select count(*) > 0 and bool_and(i.announced_at is not null) and not exists (select from deliveries d"
@@ -122,12 +143,12 @@ class Scene:
         )
         return await self.until(question, list(customers), within=within)
 
-    async def until_log(self, program: str, words: str, within: float = 30) -> None:
-        """Until a program's log of this life says so."""
+    async def until_log(self, program: str, words: str, *, times: int = 1, within: float = PATIENCE) -> None:
+        """Until a program's log of this life has said so that many times."""
         log = self.cluster.programs[program].log
 
         async def said() -> bool:
-            return says(log, words)
+            return says(log, words, times)
 
         await wait_for(said, within, f"{program}: {words}")
 

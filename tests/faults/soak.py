@@ -201,9 +201,12 @@ async def soak(minutes: float, seed: int, count: int) -> bool:
         console.print(f"[red]wrong: {problem}[/]")
     console.print("\nAlerts under way were told so many seconds after the kill of:")
     console.print(*(f"  {took:>7.1f}  {what}" for what, took in recovery.items()), sep="\n")
+    late = [what for what, took in recovery.items() if took > LIMITS[what]]
     for what, wrong in report.wrong.items():
         console.print(f"[red]wrong: {wrong} {what}[/]")
-    return not report.wrong and not soaking.unreplayable
+    for what in late:
+        console.print(f"[red]wrong: {what}: more than {LIMITS[what]} s[/]")
+    return not (report.wrong or soaking.unreplayable or late)
 
 
 def main() -> int:

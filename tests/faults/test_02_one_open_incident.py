@@ -26,11 +26,12 @@ async def test_duplicates_conflicts_and_disorder_in_parallel(scene: Scene) -> No
         for event in dice.sample(events, len(events)):
             await scene.say_until_taken(event)
 
-    producing = [asyncio.create_task(producer()) for _ in range(40)]
-    await asyncio.sleep(0.5)
-    await scene.cluster.kill("api")
-    await scene.cluster.start("api")
-    await asyncio.gather(*producing)
+    async with asyncio.TaskGroup() as producing:
+        for _ in range(40):
+            producing.create_task(producer())
+        await asyncio.sleep(0.5)
+        await scene.cluster.kill("api")
+        await scene.cluster.start("api")
 
     first, again = [(await scene.say(*events)).json()["results"] for _ in range(2)]
     assert first == again

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.audit import repeated_in_slack
 from tests.faults.cluster import WORKERS, Cluster
-from tests.faults.scene import Scene, names, wait_for
+from tests.faults.scene import PATIENCE, Scene, names, wait_for
 from tests.faults.wire import Connection, Place, Side, Trap
 
 POST = b"POST /api/chat.postMessage"
@@ -56,15 +56,14 @@ SMTP = [
 
 def _kill_whoever_speaks(cluster: Cluster, revive: Callable[[str], None]) -> Callable[[Connection], object]:
     async def spring(connection: Connection) -> None:
-        worker = cluster.who_has(connection.port)
-        if worker is not None:
+        worker = await cluster.who_has(connection.port)
+        if worker is not None:  # else it has given up by itself
             await cluster.kill(worker)
             revive(worker)
 
     return spring
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("how", ["killed", "cut"])
 async def test_at_every_byte_that_matters(scene: Scene, how: str) -> None:
     """One alert and one mail of each incident reach their readers, however the dialogues ended."""
@@ -81,7 +80,7 @@ async def test_at_every_byte_that_matters(scene: Scene, how: str) -> None:
     cluster.smtp_wire.traps = [Trap(m.name, m.place(b""), spring) for m in SMTP]
     broken = await scene.integrations(len(SMTP))
     await scene.say_until_taken(*(one.event() for one in broken))
-    await scene.until_told(2 * len(broken), *names(broken), within=300)
+    await scene.until_told(2 * len(broken), *names(broken), within=400)
     await asyncio.gather(*born)
     assert [trap.name for trap in [*cluster.slack_wire.traps, *cluster.smtp_wire.traps] if not trap.sprung] == []
     await scene.say_until_taken(*(one.event("sync_succeeded") for one in broken))
@@ -91,24 +90,24 @@ async def test_at_every_byte_that_matters(scene: Scene, how: str) -> None:
 
 async def test_a_sleeper_awakes_after_its_lease(scene: Scene) -> None:
     """A worker freezes with its request on the way, another one takes over; what arrives late does not stay."""
-    cluster = scene.cluster
+    cluster, (sleeper, other) = scene.cluster, WORKERS
     (one,) = await scene.integrations(1)
-    awake = asyncio.Event()
-    frozen: list[str] = []
+    await cluster.stop(other)  # so that it is the sleeper's request
+    asleep, awake = asyncio.Event(), asyncio.Event()
 
-    async def freeze(connection: Connection) -> None:
-        worker = cluster.who_has(connection.port)
-        assert worker in WORKERS
-        cluster.freeze(worker)
-        frozen.append(worker)
+    async def freeze(_: Connection) -> None:
+        cluster.freeze(sleeper)
+        asleep.set()
         await awake.wait()
 
     cluster.slack_wire.traps = [Trap("asleep", Place("client", POST, 0, POST), freeze, cut=False)]
     await scene.say_until_taken(one.event())
-    await scene.until_told(2, one.customer, within=60)
-    cluster.thaw(frozen[0])
+    await asyncio.wait_for(asleep.wait(), PATIENCE)
+    await cluster.start(other)
+    await scene.until_told(2, one.customer)
+    cluster.thaw(sleeper)
     awake.set()
-    await wait_for(partial(_one_alert_stands, cluster), 60, "the late message is taken back")
+    await wait_for(partial(_one_alert_stands, cluster), PATIENCE, "the late message is taken back")
     await scene.say_until_taken(one.event("sync_succeeded"))
     await scene.until_over(one.customer)
     await scene.audit()

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from starter.embedded import ports
 from starter.embedded.web import serving
-from tests.faults.scene import Integration, Scene
+from tests.faults.scene import PATIENCE, Integration, Scene
 
 
 class Provider:
@@ -50,7 +50,7 @@ async def test_clicks_callbacks_and_events_are_hints(scene: Scene, provider: Pro
     (mail,) = [mail for mail in scene.cluster.inbox.messages() if mail.recipients == (f"bob@{one.customer}.example",)]
     link = next(link for link in mail.links if "/r/" in link)
     identity = {"customer_external_id": one.customer, "integration_type": one.kind, "integration_id": one.name}
-    async with httpx.AsyncClient(trust_env=False) as stranger:
+    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as stranger:
         for _ in range(3):
             await stranger.get(link)
             await stranger.head(link)

@@ -89,6 +89,7 @@ class Wire:
         self.connections: list[Connection] = []
         self.traps: list[Trap] = []
         self.habits: list[Habit] = []  # the next connections are answered so, instead of by the server
+        self.failures: list[BaseException] = []  # of a test's traps and habits, which nobody awaits
         self._relays: set[asyncio.Task[None]] = set()
 
     def reset(self) -> None:
@@ -97,6 +98,7 @@ class Wire:
         self.connections.clear()
         self.traps.clear()
         self.habits.clear()
+        self.failures.clear()
 
     def cut_all(self) -> None:
         """Cuts every connection, as a network that goes away."""
@@ -115,22 +117,27 @@ class Wire:
             connection.cut()
             return
         self.connections.append(connection)
-        if self.habits:
+        try:
             with contextlib.suppress(OSError):
-                await self.habits.pop(0)(writer)
+                if self.habits:
+                    await self.habits.pop(0)(writer)
+                    return
+                to_server, from_client = await self._open()
+                connection.writers.append(from_client)
+                pumps = (self._pump("client", reader, from_client, connection),
+                         self._pump("server", to_server, writer, connection))  # fmt: skip
+                await asyncio.gather(*pumps)
+        finally:
             connection.cut()
-            return
-        with contextlib.suppress(OSError):
-            to_server, from_client = await self._open()
-            connection.writers.append(from_client)
-            pumps = (self._pump("client", reader, from_client, connection),
-                     self._pump("server", to_server, writer, connection))  # fmt: skip
-            await asyncio.gather(*pumps)
-        connection.cut()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._relays.add(relay := asyncio.create_task(self.relay(reader, writer)))
-        relay.add_done_callback(self._relays.discard)
+        relay.add_done_callback(self._over)
+
+    def _over(self, relay: asyncio.Task[None]) -> None:
+        self._relays.discard(relay)
+        if not relay.cancelled() and (failure := relay.exception()) is not None:
+            self.failures.append(failure)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(ports.HOST, self._target)

@@ -72,7 +72,7 @@ def found() -> list[dict[str, str]]:
     assert len(html) > 20
     script = Path(__file__).with_name("caniemail.mjs")
     command = ["node", str(script), str(npm_package("caniemail@2.0.2")), *PROGRAMS]
-    ran = subprocess.run(command, input=json.dumps(html), capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run(command, input=json.dumps(html), capture_output=True, text=True, check=True, timeout=300)
     return list(json.loads(ran.stdout))
 
 

@@ -105,7 +105,7 @@ class Scene:
 
     async def sweep(self, **options: Any) -> int:
         """Everything that is due now; returns how many looks were recorded."""
-        return (await self.sweeper(**options).sweep(20, linger=False)).looks
+        return (await self.sweeper(**options).sweep(120, linger=False)).looks
 
     def sees(self, *seen: Seen) -> None:
         """From now on every look shows this; of several, one after the other and then the last."""
@@ -131,6 +131,11 @@ class Scene:
             shown = monitor or API | {"endpoints": [{"name": "me", "url": url}]}
             ids.append(await self.pool.fetchval(INSERT, customer, type_, f"integration-{n}", shown))
         return ids
+
+    def pass_time(self, by: timedelta) -> None:
+        """For sweepers made from now on; what is stamped by SQL stays."""
+        before = self.now
+        self.now = lambda: before() + by
 
     async def make_due(self) -> None:
         """Time passes: everything that waits for its next look is due."""

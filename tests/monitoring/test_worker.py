@@ -84,7 +84,7 @@ async def probe_worker(database: str, server: TemporalServer, lease: float = 3) 
         await process.wait()
 
 
-async def until(seen: Callable[[], Awaitable[Any]], within: float = 50) -> None:
+async def until(seen: Callable[[], Awaitable[Any]], within: float = 180) -> None:
     end = asyncio.get_running_loop().time() + within
     while not await seen():
         assert asyncio.get_running_loop().time() < end, "not seen in time"

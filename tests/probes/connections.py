@@ -49,7 +49,7 @@ async def stored_token(pool: Pool, integration: UUID) -> str:
     return BOX.open(integration, sealed)["refresh_token"]
 
 
-async def until(seen: Callable[[], Awaitable[object]], within: float = 10) -> None:
+async def until(seen: Callable[[], Awaitable[object]], within: float = 120) -> None:
     end = time.monotonic() + within
     while not await seen():
         assert time.monotonic() < end, f"not seen within {within} s"

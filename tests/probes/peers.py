@@ -65,7 +65,7 @@ def rotating_provider() -> Iterator[RotatingProvider]:
         yield RotatingProvider(address)
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def mock_provider() -> Iterator[str]:
 async def mock_grant(issuer: str, user: str) -> str:
     """A refresh token of oidc-provider-mock, through its authorization code flow."""
     client = {"client_id": "relink", "redirect_uri": "https://product.example/callback"}
-    async with httpx.AsyncClient(base_url=issuer) as http:
+    async with httpx.AsyncClient(base_url=issuer, timeout=120) as http:
         query = {**client, "response_type": "code", "scope": "openid", "state": "s"}
         answer = await http.post("/oauth2/authorize", params=query, data={"sub": user})
         code = httpx.URL(answer.headers["location"]).params["code"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -90,10 +89,10 @@ async def test_a_credential_that_changes_during_the_look(
     dead = rotating.grant()
     rotating.revoke(dead)
     integration = await stored(pool, rotating.monitor(dead))
-    with rotating.slow(300):
+    with rotating.slow(2000):
         look = asyncio.create_task(store.look(integration, prober))
         await until(lambda: looking(pool, integration))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         await put(pool, integration, rotating.monitor(rotating.grant()))
         seen = await look
     assert seen.check is Check.WORKING
@@ -105,10 +104,10 @@ async def test_the_owner_is_faster(
 ) -> None:
     """A token that the owner stores while ours is renewed stays: it is the newer grant."""
     integration, theirs = await stored(pool, rotating.monitor(rotating.grant())), rotating.grant()
-    with rotating.slow(300):
+    with rotating.slow(2000):
         look = asyncio.create_task(store.look(integration, prober))
         await until(lambda: looking(pool, integration))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         await put(pool, integration, rotating.monitor(theirs))
         assert (await look).check is Check.WORKING
     seen = await store.look(integration, prober, force=True)
@@ -119,9 +118,9 @@ async def test_a_living_look_keeps_its_lease(
     pool: Pool, store: ConnectionStore, prober: Prober, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look longer than the lease is not taken over, because it renews it."""
-    monkeypatch.setattr(connections, "_LEASE", timedelta(seconds=0.4))
+    monkeypatch.setattr(connections, "_LEASE", timedelta(seconds=3))
     monkeypatch.setattr(connections, "_RENEWED_EVERY", 0.1)
-    async with peer(says(b"", pause=1.2, then=http(204))) as slow:
+    async with peer(says(b"", pause=5, then=http(204))) as slow:
         body = {"kind": "webhook", "window": "1h", "failure_budget": 0.5, "test_url": slow.url}
         integration = await stored(pool, body)
         looks = await asyncio.gather(*(store.look(integration, prober) for _ in range(3)))
@@ -130,18 +129,26 @@ async def test_a_living_look_keeps_its_lease(
 
 
 async def test_slow_peers_hold_no_database_connection(database: str, pool: Pool, prober: Prober) -> None:
-    """160 looks at ten slow peers at once, over two database connections, take as long as the peers do."""
+    """160 looks at ten slow peers, over two database connections: many are under way at once."""
+    asked, together = 0, asyncio.Event()
+
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 20:
+            together.set()
+        await together.wait()
+        writer.write(http(204))
+        await writer.drain()
+
     async with AsyncExitStack() as stack:
         small = await stack.enter_async_context(create_pool(database, size=2))
-        talk = says(b"", pause=0.5, then=http(204))
         peers = [await stack.enter_async_context(peer(talk)) for _ in range(10)]
         bodies = [{"kind": "api", "endpoints": [{"url": slow.url}]} for slow in peers]
         ids = await asyncio.gather(*(stored(pool, bodies[i % 10]) for i in range(160)))
-        store, started = ConnectionStore(small, BOX), time.monotonic()
+        store = ConnectionStore(small, BOX)
         looks = await asyncio.gather(*(store.look(i, prober) for i in ids))
-        took = time.monotonic() - started
     assert {seen.check for seen in looks} == {Check.WORKING}
-    assert took < 8  # one after the other on two connections: 40 s
 
 
 async def test_nothing_secret_is_kept_of_a_look(pool: Pool, store: ConnectionStore, prober: Prober) -> None:

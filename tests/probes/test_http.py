@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import time
 import zlib
 from statistics import median
 
@@ -34,10 +33,8 @@ async def test_a_dripping_server_is_left_at_the_cap(client: ProbeClient) -> None
 
     async with peer(drip) as slow:
         for _ in range(2):
-            started = time.monotonic()
             asked = [client.request("GET", slow.url) for _ in range(8)]
             answers = await asyncio.gather(*asked, return_exceptions=True)
-            assert time.monotonic() - started < 5
             assert {getattr(a, "code", None) for a in answers} == {"ESOCKETTIMEDOUT"}
 
 
@@ -91,11 +88,9 @@ async def test_a_decompression_bomb_is_bounded(client: ProbeClient, pack: object
     assert callable(pack)
     bomb = pack(b"\x00" * 50_000_000)
     async with peer(says(http(200, bomb, Content_Encoding=name))) as bomber:
-        started = time.monotonic()
         answer = await client.request("GET", bomber.url)
     assert answer.cut
     assert len(answer.body) == probe_http.MAX_BYTES
-    assert time.monotonic() - started < 2
 
 
 async def test_a_packed_answer_is_unpacked(client: ProbeClient) -> None:

@@ -41,7 +41,7 @@ async def test_a_living_and_a_revoked_grant(prober: Prober, mock: str) -> None:
     ends = seen.renewal.grant.access_expires_at
     assert ends is not None
     assert timedelta(minutes=55) < ends - datetime.now(UTC) < timedelta(minutes=65)
-    async with httpx.AsyncClient() as admin:
+    async with httpx.AsyncClient(timeout=120) as admin:
         (await admin.post(f"{mock}/users/alice/revoke-tokens")).raise_for_status()
     seen = await look(prober, monitor)
     assert (seen.check, seen.detail) == (Check.BROKEN, "the token endpoint answered 400")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -117,10 +116,8 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_what_is_not_metadata(prober: Prober, attack: str) -> None:
-    """Refused quickly, with nothing of it expanded, fetched or repeated; one look alone disturbs nobody."""
-    started = time.monotonic()
+    """Refused, with nothing of it expanded, fetched or repeated; one look alone disturbs nobody."""
     seen = await look(prober, http(200, ATTACKS[attack]))
-    assert time.monotonic() - started < 5
     assert seen.check is Check.INCONCLUSIVE, seen
     assert seen.diagnosis is not None
     assert "lol" not in repr(seen)

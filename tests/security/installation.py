@@ -72,11 +72,11 @@ async def installation(folder: Path) -> AsyncIterator[Installation]:
     async with AsyncExitStack() as stack:
         supervisor = await stack.enter_async_context(Supervisor(home.pids, lambda _: None))
         await Parts(home, choice, folder).start(supervisor)
-        web = await stack.enter_async_context(httpx.AsyncClient(timeout=10, trust_env=False))
+        web = await stack.enter_async_context(httpx.AsyncClient(timeout=120, trust_env=False))
         key = await _key(choice, folder)
         here = f"http://{ports.HOST}:{choice.ports['api']}"
         http = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=here, headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False)
+            httpx.AsyncClient(base_url=here, headers={"Authorization": f"Bearer {key}"}, timeout=120, trust_env=False)
         )
         settings = dict(choice.settings)
         pool = await stack.enter_async_context(asyncpg.create_pool(settings["RELINK_DATABASE_URL"], min_size=0))

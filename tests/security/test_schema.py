@@ -37,7 +37,7 @@ async def test_every_answer_is_as_described(api: Api, tmp_path: Path) -> None:
             *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
             *("--header", f"Authorization: {api.http.headers['authorization']}"),
             *("--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--seed", str(seed)),
-            *("--max-time", str(SECONDS), "--request-timeout", "10", "--generation-allow-x00", "true"),
+            *("--max-time", str(SECONDS), "--request-timeout", "60", "--generation-allow-x00", "true"),
             *("--warnings", "off"),
             cwd=tmp_path,
             env={"HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path), "PATH": "", "COLUMNS": "150"},

@@ -61,7 +61,7 @@ async def leave(visitor: Visitor, wanted: str = "/fleet") -> str:
 
 async def authorize(address: str, user: str, **claims: Any) -> str:
     """Says yes at oidc-provider-mock; where it sends the browser then."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=120) as http:
         issuer = address.partition("/oauth2/")[0]
         await http.put(f"{issuer}/users/{user}", json={"email": user, "email_verified": True} | claims)
         answer = await http.post(address, data={"sub": user})
@@ -162,13 +162,13 @@ def strict() -> Iterator[str]:
     assert process.stdout is not None
     yield process.stdout.readline().strip()
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=120)
 
 
 async def test_at_a_strict_one(apart: Api, strict: str) -> None:
     """npm oidc-provider, through its own pages: it insists on PKCE, and tells the address by userinfo only."""
     api = with_settings(apart, oidc_issuer=strict, **CLIENT, **LISTS)
-    async with api.http, httpx.AsyncClient(base_url=strict) as browser:
+    async with api.http, httpx.AsyncClient(base_url=strict, timeout=120) as browser:
         visitor = Visitor(api)
         answer = await browser.get(await leave(visitor))
         for fields in ({"prompt": "login", "login": "dana@acme.example", "password": "any"}, {"prompt": "consent"}):

@@ -60,12 +60,12 @@ HOSTILE = {
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_body_is_slow(body: str) -> None:
-    """Linear in a capped input: a quarter of a second is fifty times what the worst of these takes."""
+    """Linear in a capped input: a quarter of a second of the processor is fifty times what the worst of these takes."""
     catalogue = load_catalogue()
-    start = time.perf_counter()
+    start = time.process_time()
     for surface in ("saml", "rest_api", "webhook"):
         diagnose(Failure(provider=body, surface=Surface(surface), error_description=body, body=body), catalogue)
-    assert time.perf_counter() - start < 0.75
+    assert time.process_time() - start < 0.75
 
 
 def test_nothing_of_the_failure_reaches_a_text() -> None:

@@ -19,7 +19,7 @@ from activities import digest
 from activities.digest import AT_ONCE, Digests
 from starter.embedded.slack import Failure
 from tests.workflows.test_crashes import Lives
-from tests.workflows.world import World, key_of
+from tests.workflows.world import PATIENCE, World, key_of
 from workflows.contracts import TASK_QUEUE, DigestsAt, DigestsSent
 from workflows.domain.digest import week_due
 from workflows.reporting import SendDigests
@@ -72,7 +72,7 @@ class Office:
         """Lets its clock run on whenever it waits, until it has nothing more to do."""
         with suppress(RPCError):  # it may have ended by now
             await self.world.environment.fast_forward(handle)
-        await asyncio.wait_for(handle.result(), 60)
+        await asyncio.wait_for(handle.result(), PATIENCE)
 
     def slack(self) -> list[str]:
         """The texts of the digests that people see in Slack."""
@@ -369,7 +369,7 @@ async def test_killed_and_born_again(office: Office, mortal: asyncio.subprocess.
     lives = Lives(mortal, office.world, list(DEATHS[deaths]))
     living = asyncio.create_task(lives.go_on(handle))
     try:
-        await asyncio.wait_for(handle.result(), 60)
+        await asyncio.wait_for(handle.result(), PATIENCE)
     finally:
         living.cancel()
         with suppress(asyncio.CancelledError):

@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, Account, World, give_monitor
+from tests.workflows.world import CUSTOMER_MAIL, PATIENCE, SLACK_ALERT, Account, World, give_monitor
 
 ALL_CLEAR = "integration_reconnected_customer"
 QUIET = timedelta(minutes=10)
@@ -286,7 +286,7 @@ def _meanwhile(world: World, event_type: str) -> Callable[[Request], Response]:
     loop = asyncio.get_running_loop()
 
     def answer(_: Request) -> Response:
-        asyncio.run_coroutine_threadsafe(world.say(event_type), loop).result(timeout=5)
+        asyncio.run_coroutine_threadsafe(world.say(event_type), loop).result(timeout=PATIENCE)
         return Response('{"access_token": "a"}', content_type="application/json")
 
     return answer

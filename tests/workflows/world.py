@@ -41,6 +41,7 @@ from workflows.contracts import Bell, Resolution, disconnection_workflow_id
 from workflows.domain.policy import Policy
 
 ENCRYPTION_KEYS = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+PATIENCE = 180.0  # seconds; what a test waits for comes much sooner, but not on every machine
 SECRET_KEY = "test-secret-key-of-at-least-32-characters"
 CSM = "maria@vendor.example"
 SLACK_ALERT = "integration_disconnected_alert"
@@ -169,7 +170,7 @@ class World:
         )
 
     async def until_delivery(
-        self, incident: UUID, template: str, channel: str, status: str, *, within: float = 30
+        self, incident: UUID, template: str, channel: str, status: str, *, within: float = PATIENCE
     ) -> asyncpg.Record:
         """Waits until the first delivery of this kind has this status."""
 
@@ -235,7 +236,7 @@ class World:
         row = await self.row(incident)
         await self.ring.start(incident, row["integration_health_id"], row["number"], bell)
 
-    async def until(self, seen: Callable[[], Awaitable[Any]], *, within: float = 30) -> Any:
+    async def until(self, seen: Callable[[], Awaitable[Any]], *, within: float = PATIENCE) -> Any:
         """Waits for a condition that is observed; fails with its last value."""
         end = asyncio.get_running_loop().time() + within
         while True:
@@ -244,14 +245,14 @@ class World:
             assert asyncio.get_running_loop().time() < end, f"not seen within {within} s: {found!r}"
             await asyncio.sleep(0.02)
 
-    async def until_timeline(self, incident: UUID, kind: str, times: int = 1, *, within: float = 30) -> None:
+    async def until_timeline(self, incident: UUID, kind: str, times: int = 1, *, within: float = PATIENCE) -> None:
         """Waits until the incident's timeline has this line so many times."""
         end = asyncio.get_running_loop().time() + within
         while (lines := await self.timeline(incident)).count(kind) < times:
             assert asyncio.get_running_loop().time() < end, f"no {kind} x {times} within {within} s in {lines}"
             await asyncio.sleep(0.02)
 
-    async def until_waiting(self, incident: UUID, *, within: float = 30) -> None:
+    async def until_waiting(self, incident: UUID, *, within: float = PATIENCE) -> None:
         """Waits until the workflow has nothing to do but to wait."""
         handle = await self.handle(incident)
 
@@ -267,7 +268,7 @@ class World:
         skipper = self.environment
         await skipper.fast_forward(await self.handle(incident), duration)  # type: ignore[attr-defined]
 
-    async def result(self, incident: UUID, *, within: float = 40) -> Any:
+    async def result(self, incident: UUID, *, within: float = PATIENCE) -> Any:
         return await asyncio.wait_for((await self.handle(incident)).result(), within)
 
     async def histories(self) -> list[WorkflowHistory]:
@@ -471,7 +472,7 @@ class Account:
 
     async def revoke(self) -> None:
         """The customer takes the grant back."""
-        async with httpx.AsyncClient(base_url=self.issuer) as http:
+        async with httpx.AsyncClient(base_url=self.issuer, timeout=PATIENCE) as http:
             (await http.post(f"/users/{self.user}/revoke-tokens")).raise_for_status()
 
     async def reconnect(self, pool: Pool) -> None:
@@ -481,7 +482,7 @@ class Account:
 
 async def grant(issuer: str, user: str = "bob") -> str:
     """A refresh token from oidc-provider-mock, through its authorization code flow."""
-    async with httpx.AsyncClient(base_url=issuer, follow_redirects=False) as http:
+    async with httpx.AsyncClient(base_url=issuer, follow_redirects=False, timeout=PATIENCE) as http:
         query = {
             "client_id": "relink",
             "redirect_uri": "https://product.example/callback",
