@@ -18,7 +18,8 @@ from activities.db.migrate import migrate
 from activities.db.pool import create_pool
 from bench.measure import Figure, compare, median_seconds
 from starter.embedded.postgres import postgres
-from tests.workflows.world import World, temporal_with_time_skipping, world
+from tests.workflows.surroundings import temporal_with_time_skipping, world
+from tests.workflows.world import World
 
 
 @activity.defn

@@ -18,8 +18,8 @@ from starter.api.app import Resources, create_app
 from starter.embedded import ports
 from starter.embedded.web import serving
 from tests.browser.judges import LOOKS, Picture, Tab, faults, overflow
-from tests.workflows import world as worlds
-from tests.workflows.world import SLACK_ALERT, World
+from tests.workflows import surroundings
+from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, World
 
 BOB, ANN = "bob@techcorp.example", "ann@techcorp.example"
 
@@ -29,8 +29,8 @@ async def office(emptied_pool: Pool, servers_folder: Path) -> AsyncIterator[Worl
     """All of Relink at work, for one customer."""
     port = ports.free_port()
     async with (
-        worlds.temporal_with_time_skipping() as environment,
-        worlds.world(emptied_pool, environment, servers_folder) as world,
+        surroundings.temporal_with_time_skipping() as environment,
+        surroundings.world(emptied_pool, environment, servers_folder) as world,
     ):
         url = f"http://{ports.HOST}:{port}"
         world.slack.send_clicks_to(f"{url}/slack/interactions")
@@ -47,7 +47,7 @@ async def test_every_button_of_the_alert_does_what_it_says(office: World, tab: T
     """Each is seen in PostgreSQL, in the inbox, and on the message itself."""
     incident = await office.disconnect()
     await office.until_delivery(incident, SLACK_ALERT, "slack", "sent")
-    await office.until_delivery(incident, worlds.CUSTOMER_MAIL, "email", "sent")
+    await office.until_delivery(incident, CUSTOMER_MAIL, "email", "sent")
     check(office.mails_to(BOB)[0].message)
     page, desk = tab.page, Desk(tab)
     await page.goto(office.slack.url)

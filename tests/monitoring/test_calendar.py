@@ -26,7 +26,7 @@ from starter.embedded.inbox import Inbox, inbox
 from starter.embedded.slack import Failure, SlackServer, slack
 from starter.schedules import Keeper
 from tests.monitoring.scene import REVOKED, TIMEOUT, WORKING, Scene
-from tests.workflows.world import settings_for
+from tests.workflows.surroundings import settings_for
 from worker import activities
 from workflows.contracts import Told
 from workflows.domain.calendar import due_step

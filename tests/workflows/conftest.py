@@ -17,15 +17,9 @@ import pytest_asyncio
 import worker
 from activities.db.pool import Pool
 from tests.replay import histories as recordings
-from tests.workflows.world import (
-    Account,
-    Surroundings,
-    World,
-    give_monitor,
-    surroundings,
-    temporal_with_time_skipping,
-    world_in,
-)
+from tests.workflows.account import Account, give_monitor
+from tests.workflows.surroundings import Surroundings, surroundings, temporal_with_time_skipping, world_in
+from tests.workflows.world import World
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.workflows.world import SLACK_ALERT, Account, World
+from tests.workflows.account import Account
+from tests.workflows.world import SLACK_ALERT, World
 from workflows.contracts import Resolution
 
 BY_HAND = [Resolution.NO_LONGER_USED, Resolution.FALSE_ALARM]

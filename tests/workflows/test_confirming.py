@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, Account, World, give_monitor
+from tests.workflows.account import Account, give_monitor
+from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, World
 from workflows.contracts import PROBE_TASK_QUEUE
 
 

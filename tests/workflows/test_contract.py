@@ -12,7 +12,8 @@ from temporalio.common import SearchAttributeKey
 
 from starter.schedules import Keeper, set_up
 from starter.temporal import SEARCH_ATTRIBUTES
-from tests.workflows.world import Surroundings, World, temporal_with_time_skipping, without_schedules, world_in
+from tests.workflows.surroundings import Surroundings, temporal_with_time_skipping, without_schedules, world_in
+from tests.workflows.world import World
 from worker import methods
 from workflows.contracts import TASK_QUEUE, Bell, Situation
 from workflows.disconnection import IntegrationDisconnectionResponse

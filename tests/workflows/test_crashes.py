@@ -22,17 +22,8 @@ from temporalio.service import RPCError
 
 from activities.codec import data_converter
 from starter.schedules import RECONCILE, Keeper
-from tests.workflows.world import (
-    CUSTOMER_MAIL,
-    ENCRYPTION_KEYS,
-    PATIENCE,
-    SECRET_KEY,
-    SLACK_ALERT,
-    Surroundings,
-    World,
-    temporal_with_time_skipping,
-    world_in,
-)
+from tests.workflows.surroundings import Surroundings, temporal_with_time_skipping, world_in
+from tests.workflows.world import CUSTOMER_MAIL, ENCRYPTION_KEYS, PATIENCE, SECRET_KEY, SLACK_ALERT, World
 from workflows.contracts import TASK_QUEUE, IncidentRef, disconnection_workflow_id
 from workflows.disconnection import IntegrationDisconnectionResponse
 

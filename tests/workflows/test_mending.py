@@ -9,16 +9,8 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 
 from activities.reconciling import Reconciler
-from tests.workflows.world import (
-    CUSTOMER_MAIL,
-    SLACK_ALERT,
-    Surroundings,
-    World,
-    ago,
-    temporal_with_time_skipping,
-    without_schedules,
-    world_in,
-)
+from tests.workflows.surroundings import Surroundings, temporal_with_time_skipping, without_schedules, world_in
+from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, World, ago
 from workflows.contracts import Bell, ReconcileResult
 
 

@@ -10,7 +10,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.workflows.world import CUSTOMER_MAIL, PATIENCE, SLACK_ALERT, Account, World, give_monitor
+from tests.workflows.account import Account, give_monitor
+from tests.workflows.world import CUSTOMER_MAIL, PATIENCE, SLACK_ALERT, World
 
 ALL_CLEAR = "integration_reconnected_customer"
 QUIET = timedelta(minutes=10)

@@ -18,7 +18,8 @@ from activities.db.migrate import migrate, migrations
 from activities.db.pool import Pool, create_pool
 from activities.links import Links, Purpose
 from starter.embedded.postgres import PostgresServer
-from tests.workflows.world import CUSTOMER_MAIL, SECRET_KEY, Surroundings, world_in
+from tests.workflows.surroundings import Surroundings, world_in
+from tests.workflows.world import CUSTOMER_MAIL, SECRET_KEY
 
 # What that version wrote, with six migrations: an acknowledged incident whose customer's mail was being sent when the
 # worker died, one that was closed as no longer used, one that is held because of a person's word.
