@@ -30,8 +30,10 @@ from activities.db.ledger import Ledger
 from activities.db.metrics import MetricStore
 from activities.db.migrate import MigrationError, until_migrated
 from activities.db.monitoring import ProbeStore
+from activities.db.outage_digests import OutageDigestStore
 from activities.db.outages import OutageStore
 from activities.db.pool import Pool, create_pool
+from activities.db.provider_outages import ProviderOutageStore
 from activities.db.reliability import ReliabilityStore
 from activities.db.views import ViewLoader
 from activities.db.warnings import NoticeStore
@@ -49,6 +51,7 @@ from activities.playbooks import load_catalogue
 from activities.policy import PolicyError, PolicySource
 from activities.probes.check import Prober
 from activities.probes.http import ProbeClient
+from activities.provider_outages import ProviderOutages
 from activities.reconciling import Reconciler
 from activities.reliability import Reliability
 from activities.rendering import Renderer
@@ -96,6 +99,9 @@ def activities(
     connections = ConnectionStore(pool, SecretBox(settings.encryption_keys))
     notices = NoticeStore(pool, catalogue)
     reliability = Reliability(ReliabilityStore(pool), lambda: policy.current)
+    events, outage_digests = EventStore(pool, lambda: policy.current, catalogue), OutageDigestStore(pool, catalogue)
+    outages = ProviderOutages(ProviderOutageStore(pool), outage_digests, lambda: policy.current)
+    digests = DigestStore(pool, catalogue)
     return [
         Incidents(incidents, keeper.search_attributes),
         Impact(pool, views),
@@ -103,9 +109,9 @@ def activities(
         Tasks(pool, views),
         HealthScores(pool),
         Verification(incidents, connections, Prober(probes, catalogue)),
-        Reconciler(pool, EventStore(pool, lambda: policy.current, catalogue), Ring(client, pool)),
+        Reconciler(pool, events, outages, Ring(client, pool)),
         Warnings(CalendarStore(pool), notices, ledger, slack, email, render, links, lambda: policy.current),
-        Digests(DigestStore(pool, catalogue), ledger, slack, email, render, links, reliability, lambda: policy.current),
+        Digests(digests, ledger, slack, email, render, links, reliability, outage_digests, lambda: policy.current),
         Forgetting(MetricStore(pool), lambda: policy.current),
     ]
 

@@ -1,4 +1,5 @@
-"""The weekly digest of each CSM: begun on their Monday morning, written when it is sent, sent once."""
+"""The weekly digest of each CSM: begun on their Monday morning, written when it is sent, sent once. And the digest of a
+provider's outage, which is sent once too, and edited while it lasts."""
 
 from __future__ import annotations
 
@@ -13,17 +14,19 @@ from temporalio import activity
 
 from activities import phrases
 from activities.attempt import attempt
-from activities.db.digest import DIGEST, Digest, DigestStore
+from activities.db.digest import Digest, DigestStore
 from activities.db.ledger import Claim, LeaseHeldError, Ledger
+from activities.db.outage_digests import OutageDigestStore
 from activities.db.views import addressee
 from activities.db.warnings import Addressee
 from activities.digest_facts import Fragile
 from activities.email import EmailSender
 from activities.links import Links
+from activities.outage_facts import OutageView
 from activities.reliability import Reliability
 from activities.rendering import Renderer
-from activities.slack import SlackSender
-from activities.views import Person, Wording
+from activities.slack import NotNowError, SlackSender
+from activities.views import Person, SlackMessage, Wording
 from workflows.contracts import DigestsAt, DigestsSent, Told
 from workflows.domain.digest import readers, week_due
 from workflows.domain.policy import Policy, Role
@@ -44,9 +47,10 @@ class Digests:
         render: Renderer,
         links: Links,
         reliability: Reliability,
+        outages: OutageDigestStore,
         policy: Callable[[], Policy],
     ) -> None:
-        self._store, self._ledger = store, ledger
+        self._store, self._ledger, self._outages = store, ledger, outages
         self._slack, self._email, self._render, self._links = slack, email, render, links
         self._reliability, self._policy = reliability, policy
 
@@ -61,6 +65,7 @@ class Digests:
         for key in await self._store.to_send(at.now):
             activity.heartbeat()
             progress += await self._send(key, at.now) is not None
+        await self._edit_outages(at.now)
         if progress:
             return DigestsSent(again_at=at.now)
         again_at = await self._store.again_at()
@@ -83,12 +88,13 @@ class Digests:
                 break
         return begun
 
-    async def _intend(self, digest: UUID) -> None:
-        reader = (await self._store.load(digest)).reader or self._fallback()
+    async def _intend(self, digest_id: UUID) -> None:
+        digest = await self._store.load(digest_id)
+        reader = self._reader(digest)
         if reader is None:
             return  # the policy no longer names one
         slack = (reader.slack or reader.email) if self._slack.is_configured else None
-        await self._store.intend(digest, Addressee(Role.CSM, DIGEST, slack, reader.email, reader.id))
+        await self._store.intend(digest.id, Addressee(digest.role, digest.template, slack, reader.email, reader.id))
 
     async def _send(self, key: str, now: datetime) -> Told | None:
         """What became of it; None: somebody else may be sending it."""
@@ -99,7 +105,7 @@ class Digests:
         if not isinstance(claim, Claim):
             return claim
         digest = await self._store.about(key)
-        reader = digest.reader or self._fallback()
+        reader = self._reader(digest)
         claim = replace(claim, mail_to=reader.email if reader else None)
         told = await attempt(self._ledger, claim, now, self._tell(claim, digest, reader, now))
         if told is Told.PENDING and claim.channel == "slack":
@@ -109,17 +115,61 @@ class Digests:
         return told
 
     async def _tell(self, claim: Claim, digest: Digest, reader: Person | None, now: datetime) -> Told:
+        reader = reader or Person(email=claim.recipient)
+        if digest.outage:
+            return await self._tell_outage(claim, digest, reader, now)
         view = await self._store.view(digest, await self._fragile(digest, now), self._policy(), now)
         if view.is_quiet:
             return await self._ledger.suppress(claim, "a week without news")
-        reader = reader or Person(email=claim.recipient)
         own = (digest.reader.email or digest.reader.slack) if digest.reader else None
         how: dict[str, Any] = {"now": now, "reader": reader, "fleet_url": self._links.fleet(own)}
         if claim.channel == "slack":
             wording = Wording(reader=reader, slack=self._render.digest(digest.id, view, **how))
-            return await self._slack.send(replace(claim, wording=wording), now)
-        wording = Wording(reader=reader, mail=self._render.digest_as_mail(view, **how))
-        return await self._email.send(replace(claim, wording=wording), now)
+        else:
+            wording = Wording(reader=reader, mail=self._render.digest_as_mail(view, **how))
+        return await self._sender(claim).send(replace(claim, wording=wording), now)
+
+    async def _tell_outage(self, claim: Claim, digest: Digest, reader: Person, now: datetime) -> Told:
+        view = await self._outages.view(digest)
+        if view.is_quiet:
+            return await self._ledger.suppress(claim, "all of it works again")
+        if claim.channel == "slack":
+            wording = Wording(reader=reader, slack=self._outage(digest, view, reader, now))
+        else:
+            how: dict[str, Any] = {"now": now, "reader": reader, "url": self._links.provider(view.integration_type)}
+            wording = Wording(reader=reader, mail=self._render.provider_outage_as_mail(view, **how))
+        told = await self._sender(claim).send(replace(claim, wording=wording), now)
+        if told is Told.SENT:
+            await self._outages.told(digest, view, now)
+        return told
+
+    async def _edit_outages(self, now: datetime) -> None:
+        """What was told of an outage says how it stands now, and in the end that it is over."""
+        for message in await self._outages.to_edit():
+            activity.heartbeat()
+            digest = await self._store.load(message.digest)
+            view = await self._outages.view(digest)
+            if view.in_short == message.shown:
+                continue
+            try:
+                if message.slack is not None:
+                    said = self._outage(digest, view, self._reader(digest) or Person(), now)
+                    await self._slack.edit(message.key, message.slack, said)
+            except NotNowError:
+                return  # the next round asks again
+            await self._outages.told(digest, view, now)
+
+    def _outage(self, digest: Digest, view: OutageView, reader: Person, now: datetime) -> SlackMessage:
+        url = self._links.provider(view.integration_type)
+        return self._render.provider_outage(digest.id, view, now=now, reader=reader, url=url)
+
+    def _sender(self, claim: Claim) -> SlackSender | EmailSender:
+        return self._slack if claim.channel == "slack" else self._email
+
+    def _reader(self, digest: Digest) -> Person | None:
+        if digest.role == Role.ENGINEERING:
+            return addressee(self._policy().people.engineering)
+        return digest.reader or self._fallback()
 
     async def _fragile(self, digest: Digest, now: datetime) -> list[Fragile]:
         """The policy's `[chronic]`, the least reliable first."""

@@ -16,8 +16,9 @@ def fallback(claim: Claim, view: IncidentView, policy: Policy) -> Intent | None:
         person = person_for(claim.role, view, policy, claim.person_id)
         if person is None or not person.email:
             return None
-        if claim.template == NOTE and (view.alerted_at is None or claim.details["kind"] not in _CSM_NOTES_BY_MAIL):
-            return None  # who was told nothing needs no sequel
+        told = view.alerted_at is not None and not view.told_in_digest
+        if claim.template == NOTE and not (told and claim.details["kind"] in _CSM_NOTES_BY_MAIL):
+            return None  # who was told nothing needs no sequel, and a digest is its own
         ordinal = claim.key.rsplit(f"{claim.template}/", 1)[-1]
         return Intent(
             claim.incident_id, "email", claim.template, claim.role, person.email, person.id, ordinal, claim.details

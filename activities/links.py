@@ -81,6 +81,10 @@ class Links:
         id), or of all."""
         return f"{self._base}/fleet" + (f"?csm={quote(csm.lower(), safe='')}" if csm else "")
 
+    def provider(self, integration_type: str) -> str:
+        """The page of one provider, for staff who sign in there."""
+        return f"{self._base}/providers/{quote(integration_type, safe='')}"
+
     def sign(self, purpose: Purpose, subject: UUID, person: UUID | None, now: datetime) -> str:
         """A URL-safe token that ends after the purpose's lifetime."""
         ends = int((now + LIFETIMES[purpose]).timestamp())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -13,11 +14,13 @@ from temporalio import activity
 from activities.db.events import EventStore
 from activities.db.pool import Pool
 from activities.db.sql import queries
+from activities.provider_outages import ProviderOutages
 from workflows.contracts import ReconcileResult, disconnection_workflow_id
 
 _SQL = queries("incidents")
 _AGE = timedelta(seconds=3)  # younger ones are being dealt with by whoever committed them
 _AT_ONCE = 20
+_AT_MOST = 8  # seconds for starting, and for ringing: in a storm the next round goes on, and outages are looked after
 
 
 class Bells(Protocol):
@@ -31,19 +34,22 @@ class Bells(Protocol):
 
 
 class Reconciler:
-    def __init__(self, pool: Pool, events: EventStore, bells: Bells) -> None:
-        self._pool, self._events, self._bells = pool, events, bells
+    def __init__(self, pool: Pool, events: EventStore, outages: ProviderOutages, bells: Bells) -> None:
+        self._pool, self._events, self._outages, self._bells = pool, events, outages, bells
 
     @activity.defn
     async def reconcile(self) -> ReconcileResult:
         """One round. Everything that it does is harmless when done twice."""
+        released, digests_waiting = await self._outages.look_after()
         degraded = await self._events.open_long_degraded()
         unrung = [row["incident_id"] for row in await self._pool.fetch(_SQL["unrung"], _AGE)]
-        to_ring = set(unrung) | degraded
+        to_ring = set(unrung) | degraded | released
         missing = await self._missing()
-        started = await self._few_at_once(self._bells.start(*incident) for incident in missing)
-        rung = await self._few_at_once(self._bells.incident(incident) for incident in to_ring)
-        return ReconcileResult(bells_rung=rung, workflows_started=started, degraded_opened=len(degraded))
+        started = await self._few_at_once(partial(self._bells.start, *incident) for incident in missing)
+        rung = await self._few_at_once(partial(self._bells.incident, incident) for incident in to_ring)
+        return ReconcileResult(
+            bells_rung=rung, workflows_started=started, degraded_opened=len(degraded), digests_waiting=digests_waiting
+        )
 
     async def _missing(self) -> list[tuple[UUID, UUID, int]]:
         """Unfinished incidents that no running workflow cares for."""
@@ -58,17 +64,23 @@ class Reconciler:
         running = await self._bells.running()
         return [i for i in unfinished if disconnection_workflow_id(i[1], i[2]) not in running]
 
-    async def _few_at_once(self, calls: Iterable[Awaitable[None]]) -> int:
-        """How many succeeded. One incident that can't be rung must not keep the others waiting."""
+    async def _few_at_once(self, calls: Iterable[Callable[[], Awaitable[None]]]) -> int:
+        """How many succeeded in time. One incident that can't be rung must not keep the others waiting."""
         slots = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(call: Awaitable[None]) -> None:
+        async def one(call: Callable[[], Awaitable[None]]) -> None:
             async with slots:
-                await call
+                await call()
                 activity.heartbeat()
 
-        done = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
-        failed = [result for result in done if isinstance(result, BaseException)]
+        ringing = [asyncio.ensure_future(one(call)) for call in calls]
+        if not ringing:
+            return 0
+        done, late = await asyncio.wait(ringing, timeout=_AT_MOST)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        failed = [error for task in done if (error := task.exception()) is not None]
         for error in failed[:10]:
             activity.logger.error("could not ring; the next round tries again", exc_info=error)
         return len(done) - len(failed)

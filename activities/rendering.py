@@ -11,6 +11,7 @@ from uuid import UUID
 
 from activities.calls import Proposal
 from activities.digest_facts import DigestView, digest_facts
+from activities.outage_facts import OutageView, provider_outage_facts
 from activities.rendering_document import parse_document
 from activities.rendering_ending import ending_facts, outage_facts
 from activities.rendering_facts import NAME, Telling, incident_facts
@@ -145,6 +146,16 @@ class Renderer:
     def digest_as_mail(self, view: DigestView, *, now: datetime, reader: Person, fleet_url: str) -> Mail:
         """The same for somebody without Slack."""
         return self._notice("weekly_digest", digest_facts(view, self._telling(now, reader)), fleet_url)
+
+    def provider_outage(
+        self, digest: UUID, view: OutageView, *, now: datetime, reader: Person, url: str
+    ) -> SlackMessage:
+        """To a CSM, or to our engineers: a provider fails for many at once, or no longer does."""
+        return self._slack("provider_outage", provider_outage_facts(view, self._telling(now, reader)), digest, url)
+
+    def provider_outage_as_mail(self, view: OutageView, *, now: datetime, reader: Person, url: str) -> Mail:
+        """The same for somebody without Slack."""
+        return self._notice("provider_outage", provider_outage_facts(view, self._telling(now, reader)), url)
 
     def facts(self, view: IncidentView, *, now: datetime, reader: Person) -> dict[str, object]:
         """An incident in the words of its messages, for `integration.html`."""

@@ -217,6 +217,7 @@ def _who(view: IncidentView, telling: Telling) -> dict[str, object]:
         "mail_sent_ago": telling.ago(mail.sent_at) if mail else None,
         "mail_opened_ago": telling.ago(mail.opened_at) if mail else None,
         "mail_held_until": telling.moment(mail.held_until) if mail else None,
+        "mail_in_outage": mail is not None and mail.in_outage,
         "mail_others": mail.others if mail else 0,
         "reconnected_ago": telling.ago(view.recovering_since),
     }

@@ -100,16 +100,16 @@ class SlackSender:
         anchor = await self._anchor(incident)
         if self._client is None or anchor is None or anchor["status"] != "sent":
             return
-        channel, ts = anchor["external_id"].split(":")
         view = await self._views.load(incident)
-        message = self._alert(view, now, view.csm or Person())
+        await self.edit(anchor["delivery_key"], anchor["external_id"], self._alert(view, now, view.csm or Person()))
+
+    async def edit(self, key: str, where: str, message: SlackMessage) -> None:
+        """Lets a message that was sent, at `where` (`channel:ts`), say this instead. As `refresh`."""
+        assert self._client is not None  # it was sent
+        channel, ts = where.split(":")
         try:
             await self._client.chat_update(
-                channel=channel,
-                ts=ts,
-                text=message.text,
-                blocks=list(message.blocks),
-                metadata=_metadata(anchor["delivery_key"]),
+                channel=channel, ts=ts, text=message.text, blocks=list(message.blocks), metadata=_metadata(key)
             )
         except SlackApiError as error:
             if _passes(error.response):

@@ -39,6 +39,7 @@ class CustomerMail(_View):
     sent_at: datetime | None
     opened_at: datetime | None
     held_until: datetime | None = None  # it waits, because this contact was written to a moment ago
+    in_outage: bool = False  # no: because their provider fails for many at once
     others: int = 0  # integrations that the same mail tells of
 
 
@@ -104,6 +105,7 @@ class IncidentView(_View):
     previous_count: int
     customer_mail: CustomerMail | None
     customer_reported: bool
+    told_in_digest: bool = False  # the alert of it waited for the end of a provider's outage
 
     @property
     def can_reconnect(self) -> bool:

@@ -16,6 +16,7 @@ from activities.rendering_notes import NOTES
 from activities.rendering_safety import without_tokens
 from activities.views import EndingView, IncidentView, Mail, Person, SlackMessage
 from starter import preview_samples as samples
+from starter.preview_outage import NOON, OUTAGES, PROVIDER_URL
 from starter.preview_week import FLEET, MONDAY, week
 
 BOOKING_URL = "https://calendar.acme.example/technical-help"
@@ -69,6 +70,11 @@ def slack_messages(renderer: Renderer) -> Iterator[tuple[str, SlackMessage]]:
         renderer.our_network(UUID(int=9), began_at=samples.OPENED, now=samples.NOW, reader=Person()),
     )
     yield "weekly_digest", renderer.digest(UUID(int=9), week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
+    for name, outage in OUTAGES.items():
+        yield (
+            f"provider_outage_{name}",
+            renderer.provider_outage(UUID(int=9), outage, url=PROVIDER_URL, now=NOON, reader=samples.CSM),
+        )
 
 
 def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
@@ -111,6 +117,9 @@ def mails(renderer: Renderer) -> Iterator[tuple[str, Mail]]:
     outage = renderer.our_network_as_mail(began_at=samples.OPENED, now=samples.NOW, reader=Person())
     yield "notice_our_network", outage
     yield "notice_weekly_digest", renderer.digest_as_mail(week(), now=MONDAY, reader=samples.CSM, fleet_url=FLEET)
+    for name, many in OUTAGES.items():
+        mail = renderer.provider_outage_as_mail(many, url=PROVIDER_URL, now=NOON, reader=samples.CSM)
+        yield f"notice_provider_outage_{name}", mail
 
 
 def endings() -> Iterator[tuple[str, EndingView]]:

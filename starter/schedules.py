@@ -24,6 +24,7 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleUpdate,
 )
+from temporalio.common import Priority
 from temporalio.service import RPCError, RPCStatusCode
 
 from starter.temporal import SEARCH_ATTRIBUTES
@@ -49,11 +50,16 @@ class _Scheduled:
     every: timedelta
     task_queue: str = TASK_QUEUE
     at_most: timedelta = timedelta(minutes=5)
+    goes_first: bool = False  # before whatever else is queued, where the server knows priorities
 
     def schedule(self) -> Schedule:
         return Schedule(
             action=ScheduleActionStartWorkflow(
-                self.run, id=self.id, task_queue=self.task_queue, execution_timeout=self.at_most
+                self.run,
+                id=self.id,
+                task_queue=self.task_queue,
+                execution_timeout=self.at_most,
+                priority=Priority(priority_key=1) if self.goes_first else Priority.default,
             ),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=self.every)]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
@@ -61,7 +67,8 @@ class _Scheduled:
 
 
 SCHEDULED = (
-    _Scheduled(RECONCILE, ReconcileIncidents.run, timedelta(seconds=15)),
+    # When a thousand responses begin at once, their outage is to be told before the last of them has had its turn.
+    _Scheduled(RECONCILE, ReconcileIncidents.run, timedelta(seconds=15), goes_first=True),
     # A sweep lasts nearly a minute if nothing goes wrong; after one that did, the next comes soon.
     _Scheduled(MONITOR, MonitorIntegrations.run, timedelta(seconds=10), PROBE_TASK_QUEUE),
     _Scheduled(WARN, WarnOfExpiry.run, timedelta(hours=1), at_most=timedelta(minutes=50)),
@@ -206,4 +213,5 @@ def _essence(schedule: Schedule) -> tuple[object, ...]:
         action.workflow,
         action.task_queue,
         action.execution_timeout,
+        action.priority,
     )

@@ -127,6 +127,7 @@ class Situation(IncidentRef):
     reminders_sent: int
     customer_mailed: bool
     next_retry_at: datetime | None
+    outage_over_at: datetime | None = None  # that of the provider's outage it belongs to, or the latest that it may be
 
     can_be_checked: bool = False  # its monitor can be asked at any time
     search_attributes: tuple[str, ...] = ()  # those that the Temporal server knows; a missing one is left off
@@ -180,6 +181,7 @@ class ReconcileResult(Message):
     bells_rung: int
     workflows_started: int
     degraded_opened: int
+    digests_waiting: bool = False  # of a provider's outage
 
 
 class SweepResult(Message):

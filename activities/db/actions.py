@@ -16,11 +16,10 @@ from activities.customers import ContactWrite
 from activities.db.customers import add_contact
 from activities.db.incidents import UnknownIncidentError, close, lock
 from activities.db.integrations import add_bell, add_hint
-from activities.db.ledger import CUSTOMER, TECH_CALL, Intent, intend, intend_note
+from activities.db.ledger import ASKED, CUSTOMER, TECH_CALL, Intent, intend, intend_note
 from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
-from activities.db.together import ASKED
 from workflows.contracts import Bell, Resolution, Status
 from workflows.domain.policy import Policy, Severity
 

@@ -19,22 +19,29 @@ from workflows.domain.calendar import due_step
 from workflows.domain.diagnosis import Catalogue
 from workflows.domain.digest import Csm, Reader, Week
 from workflows.domain.explanation import provider_name
-from workflows.domain.policy import Policy
+from workflows.domain.policy import Policy, Role
 
 _SQL = queries("digest")
 
-DIGEST = "weekly_digest"
+DIGEST, OUTAGE_DIGEST = "weekly_digest", "provider_outage"
 
 
 @dataclass(frozen=True)
 class Digest:
-    """One CSM's digest of one week. `reader` is None where they are only named by the policy."""
+    """One CSM's digest of one week, or of a provider's outage, which may be told to our engineers as well. `reader` is
+    None where they are only named by the policy."""
 
     id: UUID
     began_at: datetime
-    ended_at: datetime
+    ended_at: datetime | None  # of the week
     customers: list[UUID]
     reader: Person | None
+    outage: UUID | None = None
+    role: Role = Role.CSM
+
+    @property
+    def template(self) -> str:
+        return OUTAGE_DIGEST if self.outage else DIGEST
 
 
 class DigestStore:
@@ -43,11 +50,7 @@ class DigestStore:
 
     async def csms(self, fallback: Person | None) -> list[Csm]:
         """The CSM of every customer, the newest first; `fallback` where there is none, or none who can be reached."""
-        instead = _addresses(fallback.email, fallback.slack) if fallback else frozenset()
-        csms = [
-            _csm(row, _addresses(row["email"], row["slack"]), instead) for row in await self._pool.fetch(_SQL["csms"])
-        ]
-        return [csm for csm in csms if csm.addresses]
+        return csms_in(await self._pool.fetch(_SQL["csms"]), fallback)
 
     async def begun(self, now: datetime) -> set[tuple[date, str]]:
         """Who has had a digest lately: its week, and each of the reader's addresses."""
@@ -78,7 +81,8 @@ class DigestStore:
         assert row is not None  # digests are never deleted
         person = {"id": row["person_id"]} | {name: row[name] for name in ("name", "email", "slack", "timezone")}
         reader = Person.model_validate(person) if row["person_id"] else None
-        return Digest(row["id"], row["began_at"], row["ended_at"], row["customers"], reader)
+        whose = row["customers"], reader, row["provider_outage_id"], Role(row["role"])
+        return Digest(row["id"], row["began_at"], row["ended_at"], *whose)
 
     async def unintended(self) -> list[UUID]:
         """Digests that were begun but are to be sent by no way yet."""
@@ -133,6 +137,13 @@ class DigestStore:
             for row in rows
             if due_step(row["ends_at"], row["known_since"], now, steps, renews_itself=row["kind"] == "refresh_token")
         ]
+
+
+def csms_in(rows: Sequence[asyncpg.Record], fallback: Person | None) -> list[Csm]:
+    """The CSM of each customer; `fallback` where there is none, or none who can be reached."""
+    instead = _addresses(fallback.email, fallback.slack) if fallback else frozenset()
+    csms = [_csm(row, _addresses(row["email"], row["slack"]), instead) for row in rows]
+    return [csm for csm in csms if csm.addresses]
 
 
 def _csm(row: asyncpg.Record, own: frozenset[str], instead: frozenset[str]) -> Csm:

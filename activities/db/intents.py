@@ -23,6 +23,8 @@ CUSTOMER = "integration_disconnected_customer"
 REMINDER = "integration_disconnected_reminder"
 ALL_CLEAR = "integration_reconnected_customer"
 TECH_CALL = "tech_call_invitation"
+ASKED = "asked"  # in the details of a message that a person asked for
+FIRST_NOTICES = {ALERT, CUSTOMER, ENGINEERING}
 
 
 @dataclass(frozen=True)

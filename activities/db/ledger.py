@@ -12,13 +12,15 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from activities.db import together
+from activities.db import provider_outages, together
 from activities.db.intents import (
     ALERT,
     ALL_CLEAR,
+    ASKED,
     CUSTOMER,
     ENGINEERING,
     ESCALATION,
+    FIRST_NOTICES,
     NOTE,
     REMINDER,
     TECH_CALL,
@@ -38,6 +40,7 @@ from workflows.contracts import Told
 __all__ = [
     "ALERT",
     "ALL_CLEAR",
+    "ASKED",
     "CUSTOMER",
     "ENGINEERING",
     "ESCALATION",
@@ -56,7 +59,6 @@ __all__ = [
 
 _SQL = queries("deliveries")
 
-FIRST_NOTICES = {ALERT, CUSTOMER, ENGINEERING}
 _ONLY_WHILE_OPEN = {ESCALATION, REMINDER, TECH_CALL}
 _NOT_WHEN_OVER = FIRST_NOTICES | _ONLY_WHILE_OPEN
 
@@ -180,6 +182,8 @@ async def _settle(
 async def _instead_of_sending(connection: Connection, row: asyncpg.Record, now: datetime) -> Told | None:
     """What becomes of a message that is not to be sent now; None: it is. UNKNOWN: a copy of it left us already."""
     rule = _forbidden(row)
+    if rule is None and await provider_outages.hold(connection, row, now):
+        return Told.PENDING
     if together.tells_of_several(row):
         return await together.prepare(connection, row, rule, now)
     if rule is not None:

@@ -76,6 +76,10 @@ class Overview:
         """How much is connected to each, and how much of that is down; most down first."""
         return await self._listed("providers")
 
+    async def outage(self, integration_type: str) -> Row | None:
+        """The provider's outage that has not ended: since when, and until when at the latest; None: there is none."""
+        return next(iter(await self._listed("open_outage", integration_type)), None)
+
     async def named(self, measure: Name, ids: Iterable[UUID]) -> dict[UUID, Row]:
         """The names of what a measure of success was computed from."""
         return {row["id"]: row for row in await self._listed(_NAMED[measure], list(ids))}

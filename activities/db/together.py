@@ -18,7 +18,7 @@ from uuid import UUID
 
 import asyncpg
 
-from activities.db.intents import CUSTOMER, REMINDER, Claim, fall_back, intend_note, suppress
+from activities.db.intents import ASKED, CUSTOMER, REMINDER, Claim, fall_back, intend_note, suppress
 from activities.db.pool import Connection
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
@@ -28,7 +28,6 @@ from workflows.domain.policy import CustomerRules, Policy
 
 _SQL = queries("together")
 
-ASKED = "asked"  # in the details of a mail that a person asked for
 BY_HAND = "a person sent it meanwhile"
 LEFT_OUT = "the mail that was to tell of it did not go out"
 _OVER = {"closed", "cancelled"}

@@ -68,11 +68,22 @@ class BlameAnswer(Answer):
     down_by_cause: dict[Cause, int]
 
 
+class OutageAnswer(Answer):
+    """Each CSM has one digest of it; whoever is still down when it is over, or at `release_at`, is told by itself."""
+
+    id: UUID
+    began_at: Time
+    release_at: Time
+
+
 class ProviderAnswer(FiguresAnswer):
     """All connections to one provider, added up, over a window that ends now."""
 
     integration_type: str
     now: BlameAnswer
+    outage: OutageAnswer | None = Field(
+        description="While it fails for many at once: alerts and mails wait (`[outage]`)."
+    )
     window: WindowAnswer
 
 
@@ -157,6 +168,7 @@ async def get_provider(
             "integrations": now.integrations, "down": now.down, "together": now.together,
             "together_since": now.together_since, "down_by_cause": now.by_cause,
         },
+        "outage": await use.overview.outage(integration_type),
         "window": window_answer(report.window),
     }  # fmt: skip
 

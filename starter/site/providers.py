@@ -80,6 +80,7 @@ async def one_provider(
         verdict=now.verdict,
         headline=_HEADLINES[now.verdict].format(name=name),
         answer=answer(now, name, use),
+        outage=await use.overview.outage(integration_type),
         tiles=_tiles(report, now),
         causes=causes(report.figures),
         chart=failures_by_day(report),

@@ -88,6 +88,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "task_created": "Task created",
         "health_score_adjusted": "Health score changed by {adjustment:+d}",
         "informed": "First notices are out",
+        "told_in_digest": "The CSM was told in one digest with others of this provider",
         "acknowledged": "Acknowledged",
         "acknowledgement_expired": "Acknowledged, but not fixed in time: escalation goes on",
         "snoozed": "Snoozed",
@@ -131,7 +132,7 @@ _TONES: Mapping[str, Tone] = MappingProxyType(
         **dict.fromkeys(("detected", "worsened", "check_failed", "relapsed", "customer_reported"), Tone.TROUBLE),
         **dict.fromkeys(("notice_failed", "acknowledgement_expired", "escalated"), Tone.TROUBLE),
         **dict.fromkeys(("recovering", "closed", "announced", "page_opened"), Tone.GOOD),
-        **dict.fromkeys(("notice_sent", "informed"), Tone.TOLD),
+        **dict.fromkeys(("notice_sent", "informed", "told_in_digest"), Tone.TOLD),
         **dict.fromkeys(("notice_held", "notice_suppressed", "escalation_skipped"), Tone.HELD),
     }
 )

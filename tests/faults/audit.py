@@ -57,6 +57,13 @@ QUESTIONS = {
         where d.template in ('integration_disconnected_alert', 'integration_disconnected_customer',
             'integration_disconnected_escalation', 'integration_disconnected_reminder')
           and d.lease_until - interval '{LEASE.seconds} seconds' > i.closed_at + interval '5 seconds'""",
+    "digests of one outage that one reader got twice": """
+        select count(*) from digests a join digests b on b.provider_outage_id = a.provider_outage_id and b.role = a.role
+        where a.id < b.id and a.addresses && b.addresses""",
+    "alerts told while the digest of their outage told of them": """
+        select count(*) from deliveries d join incidents i on i.id = d.incident_id, outage_of(i) o
+        where d.template = 'integration_disconnected_alert' and d.status = 'sent' and i.alerted_at > o.noticed_at
+          and d.sent_at > i.alerted_at and d.sent_at < coalesce(o.ended_at, 'infinity')""",
     "steps told twice in a timeline": """
         select count(*) from (select from incident_timeline
           where kind in ('detected', 'assessed', 'risk_signal_created', 'task_created', 'closed', 'announced')

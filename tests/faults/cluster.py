@@ -51,6 +51,11 @@ interval = "1s"
 recheck_after = "1s"
 [limits]
 per_key_per_second = 100000
+[outage]
+min_integrations = 14
+min_share = 0.9
+window = "10s"
+hold_at_most = "5m"
 """
 
 

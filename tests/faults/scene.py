@@ -76,10 +76,17 @@ class Scene:
     async def integrations(self, count: int, *, monitor: dict[str, Any] | None = None) -> list[Integration]:
         """So many customers, each with a CSM, a manager, a contact and one critical integration."""
         made = [Integration(f"c-{uuid4().hex[:10]}") for _ in range(count)]
-        await asyncio.gather(*(self._register(one, monitor) for one in made))
+        await asyncio.gather(*(self._register(one, one.customer, monitor) for one in made))
         return made
 
-    async def _register(self, one: Integration, monitor: dict[str, Any] | None) -> None:
+    async def of_one_provider(self, count: int, csms: int) -> list[Integration]:
+        """So many customers of one provider, shared among so many CSMs: enough to be an outage, if all are down."""
+        kind = f"crm_{uuid4().hex[:6]}"
+        made = [Integration(f"c-{uuid4().hex[:10]}", kind) for _ in range(count)]
+        await asyncio.gather(*(self._register(one, f"{kind}-{n % csms}", None) for n, one in enumerate(made)))
+        return made
+
+    async def _register(self, one: Integration, csm: str, monitor: dict[str, Any] | None) -> None:
         who = one.customer
         customer = {
             "name": f"Customer {who}",
@@ -87,8 +94,8 @@ class Scene:
             "health_score": 80,
             "csm": {
                 "name": "Maria",
-                "email": f"maria-{who}@acme.example",
-                "manager": {"name": "James", "email": f"james-{who}@acme.example"},
+                "email": f"maria-{csm}@acme.example",
+                "manager": {"name": "James", "email": f"james-{csm}@acme.example"},
             },
             "technical_contacts": [{"name": "Bob", "email": f"bob@{who}.example"}],
         }

@@ -299,3 +299,23 @@ async def plan_of(pool: Pool, file: str, statement: str, *arguments: object) -> 
         await connection.execute(queries("fleet")["plan_for_these_filters"])
         plan = await connection.fetch(f"explain {queries(file)[statement]}", *arguments)
     return "\n".join(row[0] for row in plan)
+
+
+async def test_a_provider_that_fails_for_many_says_so(apart: Api) -> None:
+    """While it lasts: since when, and that alerts wait; afterwards nothing of it."""
+    await apart.customer()
+    kind = f"crm_{uuid4().hex[:6]}"
+    await apart.integration(f"{kind}/main")
+    path = f"/v1/fleet/providers/{kind}"
+    assert (await apart.http.get(path)).json()["outage"] is None
+    await apart.pool.execute(
+        "insert into provider_outages (integration_type, began_at, release_at)"
+        " values ($1, now(), now() + interval '1 hour')",
+        kind,
+    )
+    assert (await apart.http.get(path)).json()["outage"].keys() == {"id", "began_at", "release_at"}
+    assert "Each CSM has one digest" in (await Visitor.viewer(apart).get(f"/providers/{kind}")).text
+    assert "relink_provider_outages 1" in (await apart.http.get("/metrics")).text
+    await apart.pool.execute("update provider_outages set ended_at = now() where integration_type = $1", kind)
+    assert (await apart.http.get(path)).json()["outage"] is None
+    assert "Each CSM has one digest" not in (await Visitor.viewer(apart).get(f"/providers/{kind}")).text

@@ -58,7 +58,7 @@ class Office:
         return await ActivityEnvironment().run(self.digests().send_digests, DigestsAt(now=now))
 
     def digests(self) -> Digests:
-        return next(o for o in self.world.objects() if isinstance(o, Digests))
+        return self.world.the(Digests)
 
     async def start(self, start_delay: timedelta | None = None) -> WorkflowHandle[Any, Any]:
         """What the schedule starts."""

@@ -18,7 +18,7 @@ async def _reconcile(world: World) -> ReconcileResult:
     """One round, as if the few seconds that it leaves to others had passed."""
     await world.pool.execute("update doorbells set created_at = created_at - interval '1 minute'")
     await world.pool.execute("update incidents set detected_at = detected_at - interval '1 minute'")
-    reconciler = Reconciler(world.pool, world.events, world.ring)
+    reconciler = world.the(Reconciler)
     result: ReconcileResult = await ActivityEnvironment().run(reconciler.reconcile)
     return result
 
@@ -60,7 +60,7 @@ async def test_an_unrung_recovery_is_rung(world: World) -> None:
 async def test_young_bells_are_left_to_whoever_committed_them(world: World) -> None:
     """The reconciler does not race the request that is about to ring."""
     await world.say("auth_failure", ring=False)
-    reconciler = Reconciler(world.pool, world.events, world.ring)
+    reconciler = world.the(Reconciler)
     assert (await ActivityEnvironment().run(reconciler.reconcile)).bells_rung == 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +29,7 @@ from starter.schedules import Keeper
 from workflows.contracts import Bell, Resolution, disconnection_workflow_id
 from workflows.domain.policy import Policy
 
+T = TypeVar("T")
 ENCRYPTION_KEYS = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 PATIENCE = 180.0  # seconds; what a test waits for comes much sooner, but not on every machine
 SECRET_KEY = "test-secret-key-of-at-least-32-characters"
@@ -57,6 +58,10 @@ class World:
     make_worker: Callable[[], AbstractAsyncContextManager[None]]
     objects: Callable[[], list[object]]
     started: list[WorkflowHandle[Any, Any]] = field(default_factory=list)  # by a test, beside the responses
+
+    def the(self, kind: type[T]) -> T:
+        """The activity object of this kind."""
+        return next(made for made in self.objects() if isinstance(made, kind))
 
     def set_policy(self, **tables: Any) -> None:
         """Another policy for the incidents that begin from now on: their tables are merged key by key."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from workflows.domain.outage import is_outage
 from workflows.domain.policy import Outage
 from workflows.domain.reliability import Cause, History, Incident
 
@@ -67,7 +68,7 @@ def blame(connections: Sequence[tuple[UUID, History]], now: datetime, policy: Ou
 def _verdict(there: int, down: Sequence[Incident], together: int, policy: Outage) -> Verdict:
     if not down:
         return Verdict.NOTHING
-    if together >= policy.min_integrations and together >= policy.min_share * there:
+    if is_outage(together, there, policy):
         return Verdict.PROVIDER
     cause, count = Counter(i.cause for i in down).most_common(1)[0]
     if 2 * count <= len(down):

@@ -76,9 +76,9 @@ def _patience(s: Situation) -> list[Due]:
 
 
 def clock_start(s: Situation) -> datetime:
-    """Where the ladder and the reminders start to count: at the first notice, or when it became worse after that."""
-    start = s.alerted_at or s.detected_at
-    return max(start, s.worsened_at) if s.worsened_at else start
+    """Where the ladder and the reminders start to count: at the first notice, or when it became worse after that, or
+    when the provider's outage that it is part of was over."""
+    return max(at for at in (s.alerted_at or s.detected_at, s.worsened_at, s.outage_over_at) if at)
 
 
 def escalation_due_at(s: Situation, step: int) -> datetime:

@@ -15,7 +15,7 @@ select $1, $2, $3, $4, $5, $6 where not exists (select from digests where week =
 returning id
 
 -- name: digest
-select g.id, g.began_at, g.ended_at, g.customers, g.person_id, p.name, p.email, p.slack_user_id as slack, p.timezone
+select g.id, g.began_at, g.ended_at, g.customers, g.provider_outage_id, g.role, g.person_id, p.name, p.email, p.slack_user_id as slack, p.timezone
 from digests g left join people p on p.id = g.person_id where g.id = $1
 
 -- name: about

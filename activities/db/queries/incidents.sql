@@ -11,7 +11,8 @@ select i.id as incident_id, i.number, i.customer_id, h.integration_type, i.kind,
   (select min(case when is_moot(d, i) then d.created_at when d.status = 'pending' then d.retry_at
                    when d.status = 'sending' then d.lease_until else d.look_again_at end)
    from deliveries d where d.incident_id = i.id and (d.status in ('pending', 'sending') or d.look_again_at is not null)
-     and not waits_for_relapse(d, i)) as next_retry_at
+     and not waits_for_relapse(d, i)) as next_retry_at,
+  (select coalesce(o.ended_at, o.release_at) from outage_of(i) o) as outage_over_at
 from incidents i join integration_health h on h.id = i.integration_health_id where i.id = $1
 
 -- name: mark_confirmed
@@ -172,10 +173,13 @@ select i.id as incident_id, i.integration_health_id, i.number, i.kind, i.status,
   (select jsonb_build_object('status', coalesce(o.status, d.status), 'name', p.name,
       'sent_at', coalesce(o.sent_at, d.sent_at), 'opened_at', d.opened_at,
       'held_until', case when d.status = 'pending' and d.attempts = 0 and d.retry_at > now() then d.retry_at end,
+      'in_outage', d.held_by is not null,
       'others', (select count(*) from deliveries t where t.told_with = coalesce(d.told_with, d.delivery_key)))
     from deliveries d left join deliveries o on o.delivery_key = d.told_with left join people p on p.id = d.person_id
     where d.incident_id = i.id and d.template = 'integration_disconnected_customer'
-    order by d.created_at desc limit 1) as customer_mail
+    order by d.created_at desc limit 1) as customer_mail,
+  exists (select from deliveries d where d.incident_id = i.id and d.held_by is not null
+    and d.template = 'integration_disconnected_alert') as told_in_digest
 from incidents i
 join customers c on c.id = i.customer_id
 join integration_health h on h.id = i.integration_health_id

@@ -99,3 +99,6 @@ select h.id, h.created_at as at, h.status as what,
 from integration_health h
 join customers c on c.id = h.customer_id
 where h.id = any($1::uuid[])
+
+-- name: open_outage
+select id, began_at, release_at from provider_outages where integration_type = $1 and ended_at is null

@@ -71,6 +71,9 @@ union all
 select 'relink_integrations', 'Integrations that are not removed', array['status', status], count(*)
 from integration_health where removed_at is null group by status
 union all
+select 'relink_provider_outages', 'Providers that fail for many at once now', array[]::text[], count(*)
+from provider_outages where ended_at is null
+union all
 select 'relink_doorbells_unrung', 'Facts that Temporal has not been told of yet', array[]::text[], count(*) from doorbells
 union all
 select 'relink_doorbell_oldest_seconds', 'Age of the oldest of them', array[]::text[],

@@ -6,7 +6,7 @@ for no key update of p
 
 -- name: rules
 select i.policy, i.customer_id, greatest(now(), $4::timestamptz) as at,
-  greatest(coalesce(i.alerted_at, i.detected_at), i.worsened_at) as clock_start,
+  clock_start(i) as clock_start,
   case when i.snoozed_until is distinct from i.unsnoozed_at then i.snoozed_until end as snoozed_until,
   (select max(case
       when d.status in ('pending', 'sending') then greatest(now(), $4)  -- it is about to go out
@@ -27,7 +27,7 @@ where i.customer_id = $1 and i.id <> $2 and i.status = 'open' and i.kind = 'disc
 order by i.detected_at desc limit 20
 
 -- name: reminders_on_their_way
-select greatest(coalesce(i.alerted_at, i.detected_at), i.worsened_at) as clock_start, i.reminders_sent, i.policy
+select clock_start(i) as clock_start, i.reminders_sent, i.policy
 from incidents i
 where i.customer_id = $1 and i.id <> $2 and i.status = 'open' and i.kind = 'disconnected'
   and i.hint_seq <= i.checked_seq and i.snoozed_until is not distinct from i.unsnoozed_at
@@ -51,7 +51,7 @@ update deliveries set status = 'pending' where delivery_key = $1
 -- name: waiting
 select d.delivery_key, d.incident_id from deliveries d join incidents i on i.id = d.incident_id
 where d.person_id = $1 and d.delivery_key <> $2 and d.channel = 'email' and d.template = $3
-  and d.status = 'pending' and d.attempts = 0
+  and d.status = 'pending' and d.attempts = 0 and d.held_by is null
   and not d.details ? 'asked'
   and (d.template = 'integration_disconnected_customer' or i.snoozed_until is not distinct from i.unsnoozed_at)
   and (i.policy #>> '{customer,min_between_mails}' is distinct from '0s'  -- else it was not to be told together

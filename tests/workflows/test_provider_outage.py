@@ -1,0 +1,259 @@
+"""One provider fails for many customers at once: one digest a CSM; who is still down afterwards is told by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest_asyncio
+from temporalio.testing import ActivityEnvironment
+
+from activities.db.provider_outages import ProviderOutageStore
+from activities.digest import Digests
+from activities.events import Event
+from activities.reconciling import Reconciler
+from starter.embedded.slack import Failure
+from tests.workflows.world import CUSTOMER_MAIL, SLACK_ALERT, World, key_of
+from workflows.contracts import DigestsAt, ReconcileResult
+
+CUSTOMER = """
+with c as (insert into customers (external_id, name, arr, health_score_base, health_score)
+  values ($1, $1, 1000 * $3, 80, 80) returning id)
+insert into people (customer_id, role, position, name, email)
+select c.id, p.* from c, (values ('csm', 0, 'A CSM', $2), ('technical_contact', 0, 'Bob', 'bob@' || $1 || '.example'))
+  as p (role, position, name, email)
+"""
+REFUSED = {"code": "invalid_grant", "message": "expired", "http_status": 400, "surface": "token_endpoint"}
+
+
+@dataclass
+class Storm:
+    """Twelve customers of one provider, two thirds of which are one CSM's."""
+
+    world: World
+    customers: list[str]
+    incidents: dict[str, UUID] = field(default_factory=dict)
+
+    async def breaks(self, *customers: str) -> None:
+        """All at once, in one request."""
+        events = [self.event("auth_failure", customer, error=REFUSED) for customer in customers]
+        outcomes, bells = await self.world.events.take(events)
+        for customer, outcome in zip(customers, outcomes, strict=True):
+            assert outcome.incident is not None
+            self.incidents[customer] = outcome.incident
+        await asyncio.gather(*(self.world.ring.incident(incident) for incident in bells))
+
+    async def works_again(self, *customers: str) -> None:
+        _, bells = await self.world.events.take([self.event("sync_succeeded", customer) for customer in customers])
+        await asyncio.gather(*(self.world.ring.incident(incident) for incident in bells))
+        for customer in customers:
+            await self.world.until_timeline(self.incidents[customer], "recovering")
+
+    def event(self, event_type: str, customer: str, **fields: object) -> Event:
+        about = {"customer_external_id": customer, "integration_type": "hubspot", "event_type": event_type}
+        return Event.model_validate(about | fields)
+
+    async def until_informed(self, *customers: str) -> None:
+        for customer in customers:
+            await self.world.until_timeline(self.incidents[customer], "informed")
+
+    async def round(self) -> ReconcileResult:
+        """What the schedule does, and the child that it starts."""
+        result: ReconcileResult = await ActivityEnvironment().run(self.world.the(Reconciler).reconcile)
+        if result.digests_waiting:
+            await ActivityEnvironment().run(self.world.the(Digests).send_digests, DigestsAt(now=datetime.now(UTC)))
+        return result
+
+    def digests(self) -> list[str]:
+        """What people see of it in Slack."""
+        return sorted(str(m) for m in self.world.messages() if key_of(m).startswith("digest/"))
+
+    def alerts(self) -> int:
+        return len(self.world.alerts())
+
+    def mailed(self) -> set[str]:
+        return {mail.recipients[0] for mail in self.world.inbox.messages()}
+
+    async def statuses(self, customer: str) -> dict[str, str]:
+        return {template: status for _, template, status in await self.world.deliveries(self.incidents[customer])}
+
+
+@pytest_asyncio.fixture
+async def storm(world: World) -> AsyncIterator[Storm]:
+    customers = [f"c{n}" for n in range(12)]
+    for n, customer in enumerate(customers):
+        await world.pool.execute(CUSTOMER, customer, "maria@vendor.example" if n < 8 else "ken@vendor.example", n)
+    world.set_policy(customer={"group_within": "0s", "min_between_mails": "0s"})
+    yield Storm(world, customers)
+
+
+async def test_one_digest_a_csm(storm: Storm) -> None:
+    """Nobody is alerted twelve times, no customer is asked to reconnect, nothing escalates; all is recorded."""
+    world = storm.world
+    async with world.make_worker():
+        await storm.breaks(*storm.customers)
+        await storm.until_informed(*storm.customers)
+        await storm.round()
+        await storm.round()
+        assert storm.alerts() == 0
+        assert storm.mailed() == set()
+        first, second = storm.digests()
+        assert ("c0, HubSpot" in first) != ("c0, HubSpot" in second)
+        assert {"Yours: 8 integrations down, at 8 customers" in d for d in (first, second)} == {True, False}
+    for table in ("tasks", "risk_signals", "incidents"):
+        assert await world.value(f"select count(*) from {table}") == 12
+    for incident in storm.incidents.values():
+        assert (await world.row(incident))["alerted_at"] is not None
+        assert (await world.timeline(incident)).count("told_in_digest") == 1
+    assert await world.value("select count(*) from provider_outages") == 1
+
+
+async def test_who_is_still_down_is_told_by_itself(storm: Storm) -> None:
+    """Ten come back: they hear nothing more. The other two are alerted and mailed, and their clocks start then."""
+    world = storm.world
+    down, up = storm.customers[:2], storm.customers[2:]
+    async with world.make_worker():
+        await storm.breaks(*storm.customers)
+        await storm.until_informed(*storm.customers)
+        await storm.round()
+        await storm.works_again(*up)
+        await storm.round()
+        assert storm.alerts() == 0  # others may come back yet
+        world.set_policy(outage={"window": "0s"})  # it has passed without any change
+        await storm.round()
+        await storm.round()
+        for customer in down:
+            await world.until_delivery(storm.incidents[customer], CUSTOMER_MAIL, "email", "sent")
+            await world.until_delivery(storm.incidents[customer], SLACK_ALERT, "slack", "sent")
+        assert storm.mailed() == {f"bob@{customer}.example" for customer in down}
+        assert storm.alerts() == 2
+        assert any("No Longer Fails for Many" in d and "Back: 6 of 8 of yours" in d for d in storm.digests())
+        assert any("Works Again" in d and "Back: 4 of 4 of yours" in d for d in storm.digests())
+        situation = await (await world.handle(storm.incidents["c0"])).query("status")
+        ended = await world.value("select ended_at from provider_outages")
+        assert datetime.fromisoformat(situation["outage_over_at"]) == ended
+        assert {await world.value("select held_by from deliveries where incident_id = $1 limit 1", i) is None
+                for c, i in storm.incidents.items() if c in down} == {True}  # fmt: skip
+
+
+async def test_nobody_waits_for_an_outage_that_has_ended(storm: Storm) -> None:
+    """The worker died right after it had ended the outage: the next round releases what waited for it."""
+    world = storm.world
+    async with world.make_worker():
+        await storm.breaks(*storm.customers)
+        await storm.until_informed(*storm.customers)
+        store = ProviderOutageStore(world.pool)
+        (outage,) = await store.open()
+        assert await store.end(outage) == set(storm.incidents.values())
+        assert storm.alerts() == 0
+        await storm.round()
+        for customer in storm.customers:
+            await world.until_delivery(storm.incidents[customer], SLACK_ALERT, "slack", "sent")
+    assert storm.digests() == []
+
+
+async def test_what_closes_meanwhile_waits_for_nothing(storm: Storm) -> None:
+    """An incident that ends during the outage ends for good: its messages are suppressed, its response completes."""
+    world = storm.world
+    world.set_policy(recovery={"quiet_window": "0s"})
+    async with world.make_worker():
+        await storm.breaks(*storm.customers)
+        await storm.until_informed(*storm.customers)
+        await storm.works_again(storm.customers[0])
+        await world.result(storm.incidents["c0"])
+    told = await storm.statuses("c0")
+    assert told[SLACK_ALERT] == told[CUSTOMER_MAIL] == "suppressed"
+
+
+async def test_a_person_may_send_what_is_held(storm: Storm) -> None:
+    """A CSM who knows better presses the button: that mail goes at once."""
+    world = storm.world
+    async with world.make_worker():
+        await storm.breaks(*storm.customers)
+        await storm.until_informed(*storm.customers)
+        await world.actions.send_fix_instructions(storm.incidents["c3"], "maria@vendor.example")
+        await world.ring.incident(storm.incidents["c3"])
+        await world.until(lambda: _mailed(storm, "bob@c3.example"))
+    assert storm.mailed() == {"bob@c3.example"}
+
+
+async def _mailed(storm: Storm, address: str) -> bool:
+    return address in storm.mailed()
+
+
+async def test_those_who_come_later_join(storm: Storm) -> None:
+    """Ten break, then two more: the digest that was sent is edited, and nobody gets a second one."""
+    world = storm.world
+    async with world.make_worker():
+        await storm.breaks(*storm.customers[:10])
+        await storm.until_informed(*storm.customers[:10])
+        await storm.round()
+        await storm.breaks(*storm.customers[10:])
+        await storm.until_informed(*storm.customers[10:])
+        await storm.round()
+    assert storm.alerts() == 0
+    assert len(storm.digests()) == 2
+    assert any("Yours: 4 integrations down" in digest for digest in storm.digests())
+    assert (await world.row(storm.incidents["c11"]))["alerted_at"] is not None
+
+
+async def test_the_first_are_told_before_anybody_knows(storm: Storm) -> None:
+    """They fail one after the other: the tenth shows that it is an outage, and only from then on people are spared."""
+    world = storm.world
+    async with world.make_worker():
+        for customer in storm.customers:
+            await storm.breaks(customer)
+            await storm.until_informed(customer)
+        assert storm.alerts() == 9
+        await storm.round()
+    assert len(storm.digests()) == 2
+    assert any("c0, HubSpot" in digest for digest in storm.digests())  # who was told before finds it there, too
+
+
+async def test_few_of_many_are_no_outage(storm: Storm) -> None:
+    """Twelve of fifty are less than the policy's share: each is told by itself."""
+    world = storm.world
+    await world.pool.execute(
+        "insert into integration_health (customer_id, integration_type, integration_id, status)"
+        " select id, 'hubspot', 'x' || n, 'healthy' from customers, generate_series(1, 40) n where external_id = 'c0'"
+    )
+    async with world.make_worker():
+        events = [storm.event("auth_failure", c, error=REFUSED, integration_id="main") for c in storm.customers]
+        outcomes, bells = await world.events.take(events)
+        await asyncio.gather(*(world.ring.incident(incident) for incident in bells))
+        for outcome in outcomes:
+            assert outcome.incident is not None
+            await world.until_timeline(outcome.incident, "informed")
+    assert storm.alerts() == 12
+
+
+async def test_no_slack_means_a_mail(storm: Storm) -> None:
+    """Slack refuses the digest: it comes by mail, once."""
+    world = storm.world
+    world.slack.fail(Failure(method="chat.postMessage", error="channel_not_found", times=2))
+    async with world.make_worker():
+        await storm.breaks(*storm.customers)
+        await storm.until_informed(*storm.customers)
+        for _ in range(3):
+            await storm.round()
+    assert storm.mailed() == {"maria@vendor.example", "ken@vendor.example"}
+    assert len(world.mails_to("maria@vendor.example")) == 1
+    assert (await world.row(storm.incidents["c11"]))["alerted_at"] is not None
+
+
+async def test_it_does_not_last_for_ever(storm: Storm) -> None:
+    """Nothing changes for as long as the policy lets people wait: then all are told, one by one."""
+    world = storm.world
+    async with world.make_worker():
+        await storm.breaks(*storm.customers)
+        await storm.until_informed(*storm.customers)
+        await storm.round()
+        assert storm.mailed() == set()
+        await world.pool.execute("update provider_outages set release_at = now()")
+        await storm.round()
+        for customer in storm.customers:
+            await world.until_delivery(storm.incidents[customer], SLACK_ALERT, "slack", "sent")
+    assert await world.value("select count(*) from provider_outages") == 1
