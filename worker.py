@@ -72,7 +72,7 @@ from workflows.contracts import PROBE_TASK_QUEUE, TASK_QUEUE
 from workflows.disconnection import IntegrationDisconnectionResponse
 from workflows.monitoring import MonitorIntegrations, SendNotices, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
-from workflows.reporting import SendDigests
+from workflows.reporting import SendDigests, TellOfOutages
 
 REQUIRED = ("database_url", "secret_key", "public_url", "smtp_url", "email_from")
 _log = structlog.get_logger()
@@ -99,9 +99,9 @@ def activities(
     connections = ConnectionStore(pool, SecretBox(settings.encryption_keys))
     notices = NoticeStore(pool, catalogue)
     reliability = Reliability(ReliabilityStore(pool), lambda: policy.current)
-    events, outage_digests = EventStore(pool, lambda: policy.current, catalogue), OutageDigestStore(pool, catalogue)
-    outages = ProviderOutages(ProviderOutageStore(pool), outage_digests, lambda: policy.current)
-    digests = DigestStore(pool, catalogue)
+    events, digests = EventStore(pool, lambda: policy.current, catalogue), DigestStore(pool, catalogue)
+    outage_digests = OutageDigestStore(pool, digests, catalogue)
+    outages = ProviderOutages(ProviderOutageStore(pool), outage_digests, slack, lambda: policy.current)
     return [
         Incidents(incidents, keeper.search_attributes),
         Impact(pool, views),
@@ -143,7 +143,14 @@ def make_worker(client: Client, objects: list[object]) -> Worker:
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[IntegrationDisconnectionResponse, ReconcileIncidents, WarnOfExpiry, SendNotices, SendDigests],
+        workflows=[
+            IntegrationDisconnectionResponse,
+            ReconcileIncidents,
+            WarnOfExpiry,
+            SendNotices,
+            SendDigests,
+            TellOfOutages,
+        ],
         activities=methods(objects),  # type: ignore[arg-type]  # found by their definitions
         interceptors=[Discretion()],
         max_cached_workflows=2_000,  # about 76 KB each; replay is cheap

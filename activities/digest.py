@@ -16,17 +16,20 @@ from activities import phrases
 from activities.attempt import attempt
 from activities.db.digest import Digest, DigestStore
 from activities.db.ledger import Claim, LeaseHeldError, Ledger
-from activities.db.outage_digests import OutageDigestStore
+from activities.db.outage_digests import CLOSING, OutageDigestStore
+from activities.db.outage_digests import Told as ToldDigest
+from activities.db.pool import UNAVAILABLE
 from activities.db.views import addressee
 from activities.db.warnings import Addressee
 from activities.digest_facts import Fragile
+from activities.discretion import note_unexpected
 from activities.email import EmailSender
 from activities.links import Links
-from activities.outage_facts import OutageView
+from activities.provider_outage_facts import Outage
 from activities.reliability import Reliability
 from activities.rendering import Renderer
 from activities.slack import NotNowError, SlackSender
-from activities.views import Person, SlackMessage, Wording
+from activities.views import Person, Wording
 from workflows.contracts import DigestsAt, DigestsSent, Told
 from workflows.domain.digest import readers, week_due
 from workflows.domain.policy import Policy, Role
@@ -65,7 +68,7 @@ class Digests:
         for key in await self._store.to_send(at.now):
             activity.heartbeat()
             progress += await self._send(key, at.now) is not None
-        await self._edit_outages(at.now)
+        await self._bring_up_to_date(at.now)
         if progress:
             return DigestsSent(again_at=at.now)
         again_at = await self._store.again_at()
@@ -130,38 +133,52 @@ class Digests:
         return await self._sender(claim).send(replace(claim, wording=wording), now)
 
     async def _tell_outage(self, claim: Claim, digest: Digest, reader: Person, now: datetime) -> Told:
-        view = await self._outages.view(digest)
-        if view.is_quiet:
-            return await self._ledger.suppress(claim, "all of it works again")
+        view = digest.of(await self._outages.load(digest.outage_id))
+        is_closing = CLOSING in claim.details
+        if not is_closing and (view.outage.ended_at or not view.down):
+            return await self._ledger.suppress(claim, "there is nothing to tell any more")
+        url = self._links.provider(view.outage.integration_type)
         if claim.channel == "slack":
-            wording = Wording(reader=reader, slack=self._outage(digest, view, reader, now))
+            said = self._render.provider_outage(digest.id, view, now=now, reader=reader, url=url)
+            wording = Wording(reader=reader, slack=said)
         else:
-            how: dict[str, Any] = {"now": now, "reader": reader, "url": self._links.provider(view.integration_type)}
-            wording = Wording(reader=reader, mail=self._render.provider_outage_as_mail(view, **how))
+            mail = self._render.provider_outage_as_mail(view, now=now, reader=reader, url=url)
+            wording = Wording(reader=reader, mail=mail)
         told = await self._sender(claim).send(replace(claim, wording=wording), now)
-        if told is Told.SENT:
+        if told in {Told.SENT, Told.UNKNOWN} and not is_closing:
             await self._outages.told(digest, view, now)
         return told
 
-    async def _edit_outages(self, now: datetime) -> None:
+    async def _bring_up_to_date(self, now: datetime) -> None:
         """What was told of an outage says how it stands now, and in the end that it is over."""
-        for message in await self._outages.to_edit():
+        outages: dict[UUID, Outage] = {}
+        for told in await self._outages.to_edit():
             activity.heartbeat()
-            digest = await self._store.load(message.digest)
-            view = await self._outages.view(digest)
-            if view.in_short == message.shown:
-                continue
+            if told.outage not in outages:
+                outages[told.outage] = await self._outages.load(told.outage)
             try:
-                if message.slack is not None:
-                    said = self._outage(digest, view, self._reader(digest) or Person(), now)
-                    await self._slack.edit(message.key, message.slack, said)
+                await self._tell_again(told, outages[told.outage], now)
             except NotNowError:
-                return  # the next round asks again
-            await self._outages.told(digest, view, now)
+                return  # the next round begins with those that were left out
+            except UNAVAILABLE:
+                raise
+            except Exception as error:  # noqa: BLE001 - one that can't be written must not hold up the others
+                note_unexpected(error)
 
-    def _outage(self, digest: Digest, view: OutageView, reader: Person, now: datetime) -> SlackMessage:
-        url = self._links.provider(view.integration_type)
-        return self._render.provider_outage(digest.id, view, now=now, reader=reader, url=url)
+    async def _tell_again(self, told: ToldDigest, outage: Outage, now: datetime) -> None:
+        digest = await self._store.load(told.digest)
+        view, reader = digest.of(outage), self._reader(digest) or Person()
+        if told.shown is not None and view.in_short == told.shown:
+            return
+        if told.slack is not None:
+            url = self._links.provider(outage.integration_type)
+            said = self._render.provider_outage(digest.id, view, now=now, reader=reader, url=url)
+            await self._slack.edit(told.key, told.slack, said)
+        elif outage.ended_at is not None:
+            await self._outages.intend_closing(digest, _by_mail(digest, reader))
+        elif told.shown is not None:
+            return  # a mail stays as it is
+        await self._outages.told(digest, view, now, before=told.shown)
 
     def _sender(self, claim: Claim) -> SlackSender | EmailSender:
         return self._slack if claim.channel == "slack" else self._email
@@ -187,3 +204,7 @@ class Digests:
 
     def _fallback(self) -> Person | None:
         return addressee(self._policy().people.fallback_csm)
+
+
+def _by_mail(digest: Digest, reader: Person) -> Addressee:
+    return Addressee(digest.role, digest.template, None, reader.email, reader.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from uuid import UUID
 
 from temporalio import activity
@@ -11,8 +10,7 @@ from temporalio import activity
 from activities.db.outage_digests import OutageDigestStore
 from activities.db.provider_outages import ProviderOutageStore
 from activities.db.views import addressee
-from activities.sweeping import utc_now
-from workflows.domain.outage import is_over
+from activities.slack import SlackSender
 from workflows.domain.policy import Policy
 
 
@@ -21,10 +19,10 @@ class ProviderOutages:
         self,
         outages: ProviderOutageStore,
         digests: OutageDigestStore,
+        slack: SlackSender,
         policy: Callable[[], Policy],
-        clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._outages, self._digests, self._policy, self._clock = outages, digests, policy, clock
+        self._outages, self._digests, self._slack, self._policy = outages, digests, slack, policy
 
     async def look_after(self) -> tuple[set[UUID], bool]:
         """One round, harmless when repeated or when it ends in the middle: every step asks the rows what is missing.
@@ -32,12 +30,13 @@ class ProviderOutages:
         policy, to_ring = self._policy(), set[UUID]()
         for outage in await self._outages.open():
             activity.heartbeat()
-            await self._digests.begin_for_csms(outage, addressee(policy.people.fallback_csm))
-            engineering = addressee(policy.people.engineering)
-            if engineering is not None:
-                await self._digests.begin_for_engineering(outage, engineering)
-            standing = await self._outages.standing(outage["id"], outage["integration_type"])
-            if is_over(standing, self._clock(), policy.outage):
-                to_ring |= await self._outages.end(outage)
+            ended = await self._outages.end_if_over(outage, policy.outage)
+            if ended is not None:
+                to_ring |= ended
+                continue
+            by_slack = self._slack.is_configured
+            await self._digests.begin_for_csms(outage, addressee(policy.people.fallback_csm), by_slack=by_slack)
+            if (engineering := addressee(policy.people.engineering)) is not None:
+                await self._digests.begin_for_engineering(outage, engineering, by_slack=by_slack)
         to_ring |= await self._outages.release()
         return to_ring, await self._digests.waiting()

@@ -12,8 +12,9 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.db.events import EventStore
-from activities.db.pool import Pool
+from activities.db.pool import UNAVAILABLE, Pool
 from activities.db.sql import queries
+from activities.discretion import note_unexpected
 from activities.provider_outages import ProviderOutages
 from workflows.contracts import ReconcileResult, disconnection_workflow_id
 
@@ -40,7 +41,7 @@ class Reconciler:
     @activity.defn
     async def reconcile(self) -> ReconcileResult:
         """One round. Everything that it does is harmless when done twice."""
-        released, digests_waiting = await self._outages.look_after()
+        released, digests_waiting = await self._look_after_outages()
         degraded = await self._events.open_long_degraded()
         unrung = [row["incident_id"] for row in await self._pool.fetch(_SQL["unrung"], _AGE)]
         to_ring = set(unrung) | degraded | released
@@ -50,6 +51,16 @@ class Reconciler:
         return ReconcileResult(
             bells_rung=rung, workflows_started=started, degraded_opened=len(degraded), digests_waiting=digests_waiting
         )
+
+    async def _look_after_outages(self) -> tuple[set[UUID], bool]:
+        """A mistake in there must not stop the mending of everything else."""
+        try:
+            return await self._outages.look_after()
+        except UNAVAILABLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            note_unexpected(error)
+            return set(), False
 
     async def _missing(self) -> list[tuple[UUID, UUID, int]]:
         """Unfinished incidents that no running workflow cares for."""
@@ -76,9 +87,11 @@ class Reconciler:
         ringing = [asyncio.ensure_future(one(call)) for call in calls]
         if not ringing:
             return 0
-        done, late = await asyncio.wait(ringing, timeout=_AT_MOST)
-        for task in late:
-            task.cancel()
+        try:
+            done, late = await asyncio.wait(ringing, timeout=_AT_MOST)
+        finally:
+            for task in ringing:
+                task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         failed = [error for task in done if (error := task.exception()) is not None]
         for error in failed[:10]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from activities.calls import Proposal
 from activities.digest_facts import DigestView, digest_facts
-from activities.outage_facts import OutageView, provider_outage_facts
+from activities.provider_outage_facts import OutageView, provider_outage_facts
 from activities.rendering_document import parse_document
 from activities.rendering_ending import ending_facts, outage_facts
 from activities.rendering_facts import NAME, Telling, incident_facts

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
-from activities.outage_facts import Member, OutageView
+from activities.provider_outage_facts import Member, Outage, OutageView
 
 NOON = datetime(2026, 2, 2, 17, 0, tzinfo=UTC)  # in New York
 PROVIDER_URL = "https://relink.acme.example/providers/salesforce"
@@ -31,27 +31,30 @@ def _member(number: int, *, back: bool = False) -> Member:
     )
 
 
-def _view(mine: int, back: int, *, over: bool = False, to_engineering: bool = False) -> OutageView:
-    everyone = tuple(_member(n, back=n >= 212 - 15 * back) for n in range(212))
-    own = tuple(_member(n, back=n >= mine - back) for n in range(mine))
-    return OutageView(
+def _outage(back: int, *, over: bool = False, given_up: bool = False) -> Outage:
+    """Of 212 that failed, the last so many are back."""
+    return Outage(
         provider="Salesforce",
         integration_type="salesforce",
         began_at=NOON - 9 * _MINUTE,
-        release_at=NOON + 51 * _MINUTE,
-        ended_at=NOON if over else None,
+        release_at=NOON if given_up else NOON + 51 * _MINUTE,
+        ended_at=NOON if over or given_up else None,
         there=240,
-        everyone=everyone,
-        mine=everyone if to_engineering else own,
-        to_engineering=to_engineering,
+        members=tuple(_member(n, back=n >= 212 - back) for n in range(212)),
     )
+
+
+def _mine(outage: Outage, first: int, end: int) -> OutageView:
+    return OutageView(outage, outage.members[first:end])
 
 
 OUTAGES = MappingProxyType(
     {
-        "now": _view(14, 0),
-        "still_down": _view(14, 13, over=True),
-        "over": _view(14, 14, over=True),
-        "engineering": _view(0, 0, to_engineering=True),
+        "now": _mine(_outage(0), 0, 14),
+        "mine_are_back": _mine(_outage(14), 198, 212),
+        "still_down": _mine(_outage(211, over=True), 0, 14),
+        "goes_on": _mine(_outage(100, given_up=True), 0, 14),
+        "over": _mine(_outage(212, over=True), 0, 14),
+        "engineering": OutageView(_outage(0), _outage(0).members, to_engineering=True),
     }
 )

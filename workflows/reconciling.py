@@ -11,9 +11,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from activities.reconciling import Reconciler
     from workflows.contracts import ReconcileResult
-    from workflows.reporting import SendDigests
+    from workflows.reporting import TellOfOutages
 
-_SEND_DIGESTS = "send-digests-of-outages"
+_TELL = "tell-of-outages"
 
 
 @workflow.defn
@@ -28,16 +28,16 @@ class ReconcileIncidents:
             retry_policy=RetryPolicy(maximum_attempts=2),  # the next round comes in a few seconds anyway
         )
         if result.digests_waiting:
-            await self._have_digests_sent()
+            await self._have_outages_told()
         return result
 
-    async def _have_digests_sent(self) -> None:
+    async def _have_outages_told(self) -> None:
         """By a workflow of its own: a slow Slack must not hold up mending."""
         try:
             await workflow.start_child_workflow(
-                SendDigests.run,
-                id=_SEND_DIGESTS,
-                execution_timeout=timedelta(minutes=30),
+                TellOfOutages.run,
+                id=_TELL,
+                execution_timeout=timedelta(minutes=10),
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             )
         except WorkflowAlreadyStartedError:

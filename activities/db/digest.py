@@ -14,6 +14,7 @@ from activities.db.pool import Pool
 from activities.db.sql import queries
 from activities.db.warnings import About, Addressee, intend_notice
 from activities.digest_facts import DigestView, Ending, Fragile, Mended, StillOpen
+from activities.provider_outage_facts import Outage, OutageView
 from activities.views import Person
 from workflows.domain.calendar import due_step
 from workflows.domain.diagnosis import Catalogue
@@ -40,6 +41,17 @@ class Digest:
     role: Role = Role.CSM
 
     @property
+    def outage_id(self) -> UUID:
+        assert self.outage is not None  # whoever asks has checked
+        return self.outage
+
+    def of(self, outage: Outage) -> OutageView:
+        """What of the outage is this reader's."""
+        customers = set(self.customers)
+        mine = tuple(member for member in outage.members if member.customer_id in customers)
+        return OutageView(outage, mine, to_engineering=self.role == Role.ENGINEERING)
+
+    @property
     def template(self) -> str:
         return OUTAGE_DIGEST if self.outage else DIGEST
 
@@ -48,9 +60,15 @@ class DigestStore:
     def __init__(self, pool: Pool, catalogue: Catalogue) -> None:
         self._pool, self._catalogue = pool, catalogue
 
-    async def csms(self, fallback: Person | None) -> list[Csm]:
-        """The CSM of every customer, the newest first; `fallback` where there is none, or none who can be reached."""
-        return csms_in(await self._pool.fetch(_SQL["csms"]), fallback)
+    async def csms(
+        self, fallback: Person | None, of: Sequence[UUID] | None = None, *, by_slack: bool = True
+    ) -> list[Csm]:
+        """The CSM of every customer, or `of` these, the newest first; `fallback` where there is none, or none who can
+        be reached. `by_slack`: a Slack id is a way to reach somebody."""
+        instead = _addresses(fallback.email, fallback.slack if by_slack else None) if fallback else frozenset()
+        rows = await self._pool.fetch(_SQL["csms"], of)
+        csms = [_csm(row, _addresses(row["email"], row["slack"] if by_slack else None), instead) for row in rows]
+        return [csm for csm in csms if csm.addresses]
 
     async def begun(self, now: datetime) -> set[tuple[date, str]]:
         """Who has had a digest lately: its week, and each of the reader's addresses."""
@@ -137,13 +155,6 @@ class DigestStore:
             for row in rows
             if due_step(row["ends_at"], row["known_since"], now, steps, renews_itself=row["kind"] == "refresh_token")
         ]
-
-
-def csms_in(rows: Sequence[asyncpg.Record], fallback: Person | None) -> list[Csm]:
-    """The CSM of each customer; `fallback` where there is none, or none who can be reached."""
-    instead = _addresses(fallback.email, fallback.slack) if fallback else frozenset()
-    csms = [_csm(row, _addresses(row["email"], row["slack"]), instead) for row in rows]
-    return [csm for csm in csms if csm.addresses]
 
 
 def _csm(row: asyncpg.Record, own: frozenset[str], instead: frozenset[str]) -> Csm:

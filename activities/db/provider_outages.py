@@ -19,10 +19,11 @@ from activities.db.pool import Connection, Pool
 from activities.db.sql import queries
 from activities.db.timeline import add_to_timeline
 from workflows.contracts import Bell, Status
-from workflows.domain.outage import Standing, is_outage
-from workflows.domain.policy import Policy
+from workflows.domain.outage import Standing, is_outage, is_over
+from workflows.domain.policy import Outage, Policy
 
 _SQL = queries("provider_outages")
+_NOT_OVER = {Status.OPEN, Status.RECOVERING}
 
 
 async def hold(connection: Connection, row: asyncpg.Record, now: datetime) -> bool:
@@ -31,8 +32,8 @@ async def hold(connection: Connection, row: asyncpg.Record, now: datetime) -> bo
     What a person asked for waits for nothing, nor does a copy that may have left us. A mail waits only where more than
     one customer is affected: what only one of them sees is theirs to mend.
     """
-    first = row["template"] in FIRST_NOTICES and row["incident_status"] == Status.OPEN
-    if not first or row["status"] != "pending" or row["attempts"] or ASKED in row["details"]:
+    may_wait = row["status"] == "pending" and not row["attempts"] and ASKED not in row["details"]
+    if not (may_wait and row["template"] in FIRST_NOTICES and row["incident_status"] in _NOT_OVER):
         return False
     incident = row["incident_id"]
     outage = await connection.fetchrow(_SQL["of_incident"], incident, now)
@@ -40,17 +41,17 @@ async def hold(connection: Connection, row: asyncpg.Record, now: datetime) -> bo
         outage = await connection.fetchrow(_SQL["of_incident"], incident, now)
     if outage is None or (row["template"] == CUSTOMER and not outage["of_many"]):
         return False
-    rule = f"{outage['integration_type']} fails for many at once"
-    if await connection.fetchval(_SQL["hold"], row["delivery_key"], outage["id"], outage["release_at"], rule):
+    rule = f"{outage['provider']} fails for many at once"
+    await connection.execute(_SQL["hold"], row["delivery_key"], outage["id"], outage["release_at"], rule)
+    if row["held_by"] != outage["id"]:
         about = {"template": row["template"], "role": row["role"], "person": row["person_id"]}
-        await add_to_timeline(
-            connection, incident, "notice_held", **about, rule=rule, until=outage["release_at"], outage=outage["id"]
-        )
+        about |= {"rule": rule, "until": outage["release_at"], "outage": outage["id"]}
+        await add_to_timeline(connection, incident, "notice_held", **about)
     return True
 
 
 async def _notice(connection: Connection, incident: UUID, now: datetime) -> bool:
-    """Begins an outage if enough incidents came together with this one; who notices first makes no difference."""
+    """Begins an outage, or lets it have begun earlier, if enough incidents came together with this one."""
     known = await connection.fetchrow(_SQL["rules"], incident)
     assert known is not None  # the incident of a delivery
     kind, rules = known["integration_type"], Policy.stored(known["policy"]).outage
@@ -73,23 +74,34 @@ class ProviderOutageStore:
         """Those that have not ended: id, integration_type, began_at, release_at."""
         return await self._pool.fetch(_SQL["open"])
 
-    async def standing(self, outage: UUID, integration_type: str) -> Standing:
-        row = await self._pool.fetchrow(_SQL["standing"], outage)
-        assert row is not None  # outages are never deleted
-        return Standing(there=await self._pool.fetchval(_SQL["there"], integration_type), **row)
-
-    async def end(self, outage: asyncpg.Record) -> set[UUID]:
-        """It is over: whoever is still down has their clocks start now. Returns whose bell is to be rung."""
+    async def end_if_over(self, outage: asyncpg.Record, rules: Outage) -> set[UUID] | None:
+        """If it is over: whoever is still down has their clocks start now. Returns whose bell is to be rung; None: it
+        goes on. Asked under its lock, so that nobody begins to wait for it meanwhile."""
         async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval(_SQL["lock"], outage["id"]) is None:
+                return set()
+            of = outage["integration_type"], outage["began_at"]
+            row = await connection.fetchrow(_SQL["standing"], *of)
+            assert row is not None  # an aggregate
+            standing = Standing(
+                down=row["down"],
+                recovering=row["recovering"],
+                there=await connection.fetchval(_SQL["there"], outage["integration_type"]),
+                last_change_at=row["last_change_at"] or outage["began_at"],
+                release_at=outage["release_at"],
+                now=outage["now"],
+            )
+            if not is_over(standing, rules):
+                return None
             await connection.execute(_SQL["end"], outage["id"])
-            rows = await connection.fetch(_SQL["still_open"], outage["integration_type"], outage["began_at"])
-            return await _add_bells(connection, {row["id"] for row in rows})
+            return await _add_bells(connection, {row["id"] for row in await connection.fetch(_SQL["still_open"], *of)})
 
     async def release(self) -> set[UUID]:
         """What waits for an outage that has ended may go. Returns whose bell is to be rung."""
         async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_SQL["release"])
-            return await _add_bells(connection, {row["incident_id"] for row in rows})
+            incidents = {row["id"] for row in await connection.fetch(_SQL["to_release"])}
+            await connection.execute(_SQL["release"], incidents)
+            return await _add_bells(connection, incidents)
 
 
 async def _add_bells(connection: Connection, incidents: set[UUID]) -> set[UUID]:

@@ -87,7 +87,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "risk_signal_created": "Risk signal created",
         "task_created": "Task created",
         "health_score_adjusted": "Health score changed by {adjustment:+d}",
-        "informed": "First notices are out",
+        "informed": "First notices are out, or on their way",
         "told_in_digest": "The CSM was told in one digest with others of this provider",
         "acknowledged": "Acknowledged",
         "acknowledgement_expired": "Acknowledged, but not fixed in time: escalation goes on",

@@ -31,12 +31,13 @@ from tests.faults.scene import Integration, Scene, names
 from workflows.disconnection import IntegrationDisconnectionResponse
 from workflows.monitoring import MonitorIntegrations, SendNotices, WarnOfExpiry
 from workflows.reconciling import ReconcileIncidents
-from workflows.reporting import SendDigests
+from workflows.reporting import SendDigests, TellOfOutages
 
 WORKFLOWS = [
     IntegrationDisconnectionResponse, MonitorIntegrations, SendNotices, WarnOfExpiry, ReconcileIncidents, SendDigests,
+    TellOfOutages,
 ]  # fmt: skip
-REPLAYED = "WorkflowType = 'IntegrationDisconnectionResponse' or WorkflowType = 'SendDigests'"
+REPLAYED = "WorkflowType = 'IntegrationDisconnectionResponse' or WorkflowType = 'TellOfOutages'"
 TRANSIENT = {"code": "timeout", "http_status": 504, "surface": "rest_api"}
 ACTIONS = {"acknowledge": {}, "snooze": {"for": "5s"}, "resolve": {"reason": "fixed"}, "send-fix-instructions": {}}
 console = Console(highlight=False)

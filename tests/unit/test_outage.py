@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.outage_facts import OutageView
+from activities.provider_outage_facts import Member, OutageView
 from activities.rendering import Renderer
 from starter import preview_samples as samples
 from starter.preview_outage import NOON, OUTAGES, PROVIDER_URL
@@ -33,33 +34,53 @@ def test_what_an_outage_is(together: int, there: int, expected: bool) -> None:
     assert is_outage(together, there, RULES) is expected
 
 
+def standing(down: int, recovering: int, unchanged: float, left: float, *, there: int = 20) -> Standing:
+    """Minutes since something changed, and until it may last at most."""
+    changed_at, release_at = NOW - unchanged * MINUTE, NOW + left * MINUTE
+    return Standing(
+        down=down, recovering=recovering, there=there, last_change_at=changed_at, release_at=release_at, now=NOW
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("down", "unchanged", "left", "expected"),
+    ("down", "recovering", "unchanged", "left", "expected"),
     [
-        (10, 60, 1, False),  # nothing changes, and many are down
-        (10, 60, 0, True),  # but people have waited long enough
-        (9, 9, 30, False),  # few: the others may follow
-        (9, 10, 30, True),
-        (0, 0, 30, True),  # nobody waits for anything
+        (10, 0, 60, 1, False),  # nothing changes, and many are down
+        (10, 0, 60, 0, True),  # but people have waited long enough
+        (9, 3, 9, 30, False),  # few: the others may follow, or fail again
+        (9, 3, 10, 30, True),
+        (0, 12, 1, 30, False),  # they have to hold
+        (0, 12, 10, 30, True),
+        (0, 0, 0, 30, True),  # nobody waits for anything
     ],
 )
-def test_when_it_is_over(down: int, unchanged: int, left: int, expected: bool) -> None:
-    """When nobody is down, when only few are and nothing changes any more, or when it lasts too long."""
-    standing = Standing(
-        down=down, there=20, last_change_at=NOW - unchanged * MINUTE, release_at=NOW + left * MINUTE
-    )  # fmt: skip
-    assert is_over(standing, NOW, RULES) is expected
+def test_when_it_is_over(down: int, recovering: int, unchanged: int, left: int, expected: bool) -> None:
+    """When all came back and held, when only few are down and nothing changes any more, or when it lasts too long."""
+    assert is_over(standing(down, recovering, unchanged, left), RULES) is expected
 
 
-@given(down=st.integers(0, 50), there=st.integers(1, 50), unchanged=st.integers(0, 600), left=st.integers(-5, 60))
-def test_it_ends_once_and_for_all(down: int, there: int, unchanged: int, left: int) -> None:
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 60), st.integers(-5, 60), st.integers(1, 50))
+def test_it_ends_once_and_for_all(down: int, recovering: int, unchanged: int, left: int, there: int) -> None:
     """If nothing changes, what is over stays over, and at `release_at` everything is."""
-    standing = Standing(
-        down=down, there=there, last_change_at=NOW - timedelta(seconds=unchanged), release_at=NOW + left * MINUTE
-    )
-    if is_over(standing, NOW, RULES):
-        assert is_over(standing, NOW + MINUTE, RULES)
-    assert is_over(standing, standing.release_at, RULES)
+    now = standing(down, recovering, unchanged, left, there=there)
+    if is_over(now, RULES):
+        assert is_over(replace(now, now=now.now + MINUTE), RULES)
+    assert is_over(replace(now, now=max(now.now, now.release_at)), RULES)
+
+
+def test_what_is_worth_telling_again() -> None:
+    """What changes for one's own customers; not what changes for others', or the time."""
+    view = OUTAGES["now"]
+    mine, others = view.mine[:14], view.outage.members[14:]
+
+    def with_(mine: tuple[Member, ...], others: tuple[Member, ...] = others) -> str:
+        return OutageView(replace(view.outage, members=(*mine, *others)), mine).in_short
+
+    first, *rest = mine
+    assert with_(mine, others[1:]) == view.in_short
+    assert with_((first.model_copy(update={"severity": "medium"}), *rest)) != view.in_short
+    assert with_((first.model_copy(update={"status": "recovering"}), *rest)) != view.in_short
+    assert with_(mine[1:]) != view.in_short
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +97,9 @@ def test_it_reads_so(renderer: Renderer, name: str) -> None:
 
 def test_hostile_names_stay_names(renderer: Renderer) -> None:
     """A customer's name neither calls the channel nor begins a line of its own."""
-    view = OUTAGES["now"]
-    member = view.mine[0].model_copy(update={"customer": "<!channel>\n*Evil:*", "integration": "{{7*7}} <script>"})
-    hostile: OutageView = view.model_copy(update={"mine": (member,), "everyone": (member,)})
+    outage = OUTAGES["now"].outage
+    member = outage.members[0].model_copy(update={"customer": "<!channel>\n*Evil:*", "integration": "{{7*7}} <script>"})
+    hostile = OutageView(replace(outage, members=(member,)), (member,))
     text = str(renderer.provider_outage(UUID(int=1), hostile, now=NOON, reader=samples.CSM, url=PROVIDER_URL).blocks)
     assert "<!channel>" not in text
     assert "\n*Evil:*" not in text

@@ -18,6 +18,7 @@ import worker
 from activities.db.pool import Pool
 from tests.replay import histories as recordings
 from tests.workflows.account import Account, give_monitor
+from tests.workflows.storm import CUSTOMER, Storm
 from tests.workflows.surroundings import Surroundings, surroundings, temporal_with_time_skipping, world_in
 from tests.workflows.world import World
 
@@ -87,3 +88,12 @@ async def mortal() -> AsyncIterator[asyncio.subprocess.Process]:
     assert process.stdin is not None
     process.stdin.close()
     await process.wait()
+
+
+@pytest_asyncio.fixture(name="storm")
+async def _storm(world: World) -> AsyncIterator[Storm]:
+    customers = [f"c{n}" for n in range(12)]
+    for n, customer in enumerate(customers):
+        await world.pool.execute(CUSTOMER, customer, "maria@vendor.example" if n < 8 else "ken@vendor.example", n)
+    world.set_policy(customer={"group_within": "0s", "min_between_mails": "0s"})
+    yield Storm(world, customers)

@@ -15,19 +15,21 @@ def is_outage(together: int, there: int, rules: Outage) -> bool:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where an outage stands: how many of its integrations are down, of how many of that type there are; and when the
-    last of them went down or came back. Times are aware UTC."""
+    """Where an outage stands at `now`: how many of its integrations are down, how many have just come back and have to
+    hold, of how many of that type there are; and when the last of them failed or came back. Times are aware UTC."""
 
     down: int
+    recovering: int
     there: int
     last_change_at: datetime
     release_at: datetime
+    now: datetime
 
 
-def is_over(standing: Standing, now: datetime, rules: Outage) -> bool:
-    """Nobody is down any more; or only a few, and nothing has changed for a window, so that those who were only slower
-    to come back have come; or it has lasted as long as people may be left waiting."""
-    if standing.down == 0 or now >= standing.release_at:
+def is_over(standing: Standing, rules: Outage) -> bool:
+    """Everything has come back and held; or only a few are down, and nothing has changed for a window, so that those
+    who were only slower to come back have come; or it has lasted as long as people may be left waiting."""
+    if standing.now >= standing.release_at or not standing.down + standing.recovering:
         return True
     few = not is_outage(standing.down, standing.there, rules)
-    return few and now >= standing.last_change_at + rules.window
+    return few and standing.now >= standing.last_change_at + rules.window

@@ -173,7 +173,7 @@ class Outage(_Table):
     min_integrations: Annotated[int, Field(ge=1)]
     min_share: Annotated[float, Field(ge=0, le=1)]
     window: Duration
-    hold_at_most: Duration = timedelta(hours=1)
+    hold_at_most: Annotated[Duration, Field(le=timedelta(days=1))] = timedelta(hours=1)
 
 
 class Chronic(_Table):

@@ -45,4 +45,5 @@ alter table digests add column provider_outage_id uuid references provider_outag
 alter table digests add constraint digests_are_about_one_thing check (num_nonnulls(week, provider_outage_id) = 1);
 alter table digests add column role text not null default 'csm';
 alter table digests add column shown text;   -- what the message says of the outage, in short: is an edit needed?
+alter table digests add column shown_at timestamptz;
 create index digests_of_outage on digests (provider_outage_id) where provider_outage_id is not null;

@@ -27,7 +27,7 @@ where d.delivery_key = $1 for update of d
 
 -- name: claim
 update deliveries set status = 'sending', attempts = attempts + 1, attempt_token = $2, lease_until = now() + $3,
-  error = null
+  error = null, held_by = null
 where delivery_key = $1
 
 -- name: hand_over

@@ -1,6 +1,7 @@
 -- name: csms
 select c.id as customer, p.id as person, lower(p.email) as email, lower(p.slack_user_id) as slack, p.timezone
 from customers c left join people p on p.customer_id = c.id and p.role = 'csm' and p.removed_at is null
+where $1::uuid[] is null or c.id = any($1)
 order by p.updated_at desc nulls last, p.id, c.id
 
 -- name: begun

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -37,10 +39,9 @@ class Member(BaseModel):
         return self.status == "open"
 
 
-class OutageView(BaseModel):
-    """An outage, and what of it is this reader's (`mine`), the most urgent first; times are aware UTC."""
-
-    model_config = ConfigDict(frozen=True)
+@dataclass(frozen=True)
+class Outage:
+    """An outage, the most urgent of its incidents first; times are aware UTC."""
 
     provider: str
     integration_type: str
@@ -48,46 +49,65 @@ class OutageView(BaseModel):
     release_at: datetime
     ended_at: datetime | None
     there: int  # integrations of this type
-    everyone: tuple[Member, ...]
+    members: tuple[Member, ...]
+
+    @cached_property
+    def down(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.members if member.is_down)
+
+    @property
+    def goes_on(self) -> bool:
+        """It was only given up to wait for its end."""
+        return self.ended_at is not None and self.ended_at >= self.release_at and bool(self.down)
+
+
+@dataclass(frozen=True)
+class OutageView:
+    """What of an outage is one reader's: of their customers, or (`to_engineering`) all."""
+
+    outage: Outage
     mine: tuple[Member, ...]
     to_engineering: bool = False
 
-    @property
-    def is_quiet(self) -> bool:
-        """There is nothing to tell any more."""
-        return not any(member.is_down for member in self.mine)
+    @cached_property
+    def down(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.mine if member.is_down)
 
-    @property
+    @cached_property
     def in_short(self) -> str:
-        """What a reader can see change; begins with "over" once it is."""
-        seen = [(str(member.id), member.status) for member in self.mine]
-        seen.append((str(sum(member.is_down for member in self.everyone)), str(len(self.everyone))))
-        return f"{'over' if self.ended_at else 'open'} {hashlib.sha256(repr(seen).encode()).hexdigest()[:16]}"
+        """What makes it worth telling again; begins with "over" once it is. How many others' customers are down, and
+        for how long, does not."""
+        seen = [len(self.mine), *((m.customer, m.integration, m.severity) for m in self.down)]
+        return f"{'over' if self.outage.ended_at else 'open'} {hashlib.sha256(repr(seen).encode()).hexdigest()[:16]}"
 
 
 def provider_outage_facts(view: OutageView, telling: Telling) -> dict[str, object]:
     """Everything that `provider_outage` may print, in the reader's time zone."""
-    down = [member for member in view.mine if member.is_down]
-    everywhere = [member for member in view.everyone if member.is_down]
+    outage, down = view.outage, view.down
     return {
         "product_name": one_line(telling.product_name, NAME),
-        "provider": one_line(view.provider, NAME) or UNNAMED,
+        "provider": one_line(outage.provider, NAME) or UNNAMED,
         "to_engineering": view.to_engineering,
-        "of_many": len({member.customer_id for member in view.everyone}) > 1,
-        "is_over": view.ended_at is not None,
-        "since_and_ago": telling.moment_and_ago(view.began_at),
-        "until": telling.moment(view.release_at),
-        "ended": telling.moment(view.ended_at),
-        "down_everywhere": len(everywhere),
-        "customers_everywhere": phrases.counted(len({member.customer_id for member in everywhere}), "customer"),
-        "integrations": phrases.counted(view.there, "integration"),
-        "customers": phrases.counted(len({member.customer_id for member in down}), "customer"),
+        "of_many": _customers(outage.members) > 1,
+        "is_over": outage.ended_at is not None,
+        "goes_on": outage.goes_on,
+        "since_and_ago": telling.moment_and_ago(outage.began_at),
+        "until": telling.moment(outage.release_at),
+        "ended": telling.moment(outage.ended_at),
+        "down_everywhere": len(outage.down),
+        "customers_everywhere": phrases.counted(_customers(outage.down), "customer"),
+        "integrations": phrases.counted(outage.there, "integration"),
+        "customers": phrases.counted(_customers(down), "customer"),
         "down": [_told(member, telling) for member in down[:MOST]],
         "down_count": len(down),
         "back_count": len(view.mine) - len(down),
         "reason": f"{phrases.counted(len(down), 'integration')} down",
         "times_are_utc": telling.zone is UTC,
     }
+
+
+def _customers(members: tuple[Member, ...]) -> int:
+    return len({member.customer_id for member in members})
 
 
 def _told(member: Member, telling: Telling) -> dict[str, object]:
