@@ -27,15 +27,27 @@ _HURRY = (  # seconds that people in front of Slack are given, by us and by Slac
     "starter.embedded.slack.interactions.PATIENCE",
     "starter.embedded.slack.methods.TRIGGER_SECONDS",
 )
-# Tests that share servers, costly to start: one worker runs all of a group. Faults mostly wait, so two groups of them.
+# Which tests one worker runs, because they share what is costly to start. Faults mostly wait, so two groups of them.
+# All others go by file, but those of workflows one by one: they share nothing, and some take long.
 GROUPS = {
-    "browser": ("browser/*",),
     "faults of messages": ("faults/test_05*", "faults/test_11*", "faults/test_12*"),
     "faults": ("faults/*",),
-    "canaries": ("security/test_canaries.py",),
+    "browser": ("browser/*",),
 }
 # What takes longest begins first, so that no worker is left alone with it in the end.
-LONG = ("test_backtest.py", "test_day.py", "test_schema.py", "test_crashes.py", "test_large.py", "test_worker.py")
+FIRST = (
+    "faults/*",
+    "browser/*",
+    "security/test_canaries.py",
+    "workflows/test_backtest.py",
+    "monitoring/test_day.py",
+    "workflows/test_crashes.py",
+    "security/*",
+    "reliability/*",
+    "monitoring/*",
+    "site/*",
+    "unit/test_rendering*",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,21 +66,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"ignore::DeprecationWarning:{module}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, path in enumerate(FIRST) if item.path.match(path)), len(FIRST)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """One worker of pytest-xdist runs all tests that share something. Its own `loadgroup` renames tests, which this
-    pytest does not let it do: nothing would be grouped."""
+    """Its own `loadgroup` renames tests, which this pytest does not let it do: nothing would be grouped."""
+    config.option.loadscopereorder = False  # by the number of tests, which says nothing of how long they take
     return _Sharing(config, log)
 
 
 class _Sharing(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = PurePath(nodeid.partition("::")[0])
-        return next((name for name, paths in GROUPS.items() if any(map(path.match, paths))), nodeid)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONG)
+        alone = nodeid if path.match("workflows/*") else str(path)
+        return next((name for name, paths in GROUPS.items() if any(map(path.match, paths))), alone)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from activities.db.pool import Pool, create_pool
 from starter.embedded import ports
 from starter.embedded.home import Choice
 from starter.embedded.inbox import Inbox, inbox
-from starter.embedded.postgres import database_url, postgres_program
+from starter.embedded.postgres import FAST_OPTIONS, database_url, postgres_program
 from starter.embedded.process import Program, start, stop, until_ready
 from starter.embedded.slack import SlackServer, slack
 from starter.embedded.temporal import temporal_program
@@ -244,8 +244,9 @@ def _described(folder: Path, slack_server: SlackServer, mails: Inbox, slack_wire
             start_timeout=90, stop_timeout=60, prepare=_forgetting(log),
         )  # fmt: skip
 
+    options = FAST_OPTIONS | {"synchronous_commit": "on"}
     programs = {
-        "postgres": postgres_program(folder / "postgres", port=postgres_port, options={"synchronous_commit": "on"}),
+        "postgres": postgres_program(folder / "postgres", port=postgres_port, options=options),
         "temporal": temporal_program(
             folder / "temporal" / "temporal.db", port=temporal_port, ui_port=None, log=folder / "logs" / "temporal.log"
         ),

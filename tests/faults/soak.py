@@ -24,7 +24,6 @@ from temporalio.worker import Replayer
 
 from starter.embedded.inbox import Failure as MailFailure
 from starter.embedded.slack import Failure as SlackFailure
-from tests.faults.audit import audit
 from tests.faults.cluster import WORKERS, Cluster, cluster_in
 from tests.faults.recovery import MEASURES
 from tests.faults.scene import Integration, Scene, names
@@ -209,10 +208,10 @@ async def soak(minutes: float, seed: int, count: int) -> bool:
             await soaking.run(minutes, count)
             await soaking.replay()
             recovery = [(measure, await measure.take(soaking.scene)) for measure in MEASURES]
+            report = await soaking.scene.report()
         except AssertionError as error:
             console.print(f"[red]{error}[/]")
             return False
-        report = await audit(cluster, pool, soaking.scene.accepted)
     console.print("\nFaults:", *(f"  {times:>5}  {fault}" for fault, times in soaking.done.most_common()), sep="\n")
     console.print("\nAudit:", str(report), f"  {soaking.histories:>7}  histories replayed on this code", sep="\n")
     for problem in soaking.unreplayable:
