@@ -24,22 +24,28 @@ class Provider:
     def __init__(self) -> None:
         self.works = False
         self.url = ""
+        self.looked_at_by = list[Integration]()
 
     async def answer(self, _: Request) -> Response:
         return JSONResponse({"ok": True} if self.works else {"error": "invalid_api_key"}, 200 if self.works else 401)
 
 
 @pytest_asyncio.fixture
-async def provider() -> AsyncIterator[Provider]:
+async def provider(scene: Scene) -> AsyncIterator[Provider]:
+    """Nobody looks at it any more when it goes away: that would be the next failure, in the middle of another test."""
     made = Provider()
     async with serving(Starlette(routes=[Route("/", made.answer)])) as port:
         made.url = f"http://{ports.HOST}:{port}/"
         yield made
+        await scene.cluster.restore()
+        for one in made.looked_at_by:
+            (await scene.http.delete(one.path)).raise_for_status()
+            await scene.until_over(one.customer)
 
 
 async def _broken(scene: Scene, provider: Provider) -> Integration:
     monitor = {"kind": "api", "endpoints": [{"url": provider.url}], "headers": {"Authorization": "Bearer old"}}
-    (one,) = await scene.integrations(1, monitor=monitor)
+    (one,) = provider.looked_at_by = await scene.integrations(1, monitor=monitor)
     await scene.until_told(2, one.customer)
     return one
 
