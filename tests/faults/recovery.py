@@ -112,7 +112,7 @@ class Measure:
 MEASURES = (
     Measure(1, "an event is taken, after the kill of the API", partial(seconds_until_taken, what="api"), 30),
     Measure(1, "an event is taken, after the kill of PostgreSQL", partial(seconds_until_taken, what="postgres"), 60),
-    Measure(3, "a recovery said while all workers were away is announced", seconds_until_closed, 30),
+    Measure(3, "a recovery said while all workers were away is announced", seconds_until_closed, 60),
     Measure(7, "an escalation that fell due while all workers were away is told", seconds_until_escalated, 30),
     *(
         Measure(

@@ -39,7 +39,7 @@ WORKFLOWS = [
 REPLAYED = "WorkflowType = 'IntegrationDisconnectionResponse' or WorkflowType = 'TellOfOutages'"
 TRANSIENT = {"code": "timeout", "http_status": 504, "surface": "rest_api"}
 ACTIONS = {"acknowledge": {}, "snooze": {"for": "5s"}, "resolve": {"reason": "fixed"}, "send-fix-instructions": {}}
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
