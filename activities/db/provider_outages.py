@@ -58,6 +58,8 @@ async def _notice(connection: Connection, incident: UUID, now: datetime) -> bool
     found = await connection.fetchrow(_SQL["together"], kind, known["detected_at"], rules.window)
     if found is None or found["together"] < rules.min_integrations:
         return False
+    if not found["of_many"] and found["untold"] < rules.min_integrations:
+        return False  # at one customer only what comes at one blow has one cause
     if not is_outage(found["together"], await connection.fetchval(_SQL["there"], kind), rules):
         return False
     await connection.execute(_SQL["begin"], kind, found["began_at"], now, rules.hold_at_most)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
+import pytest
+
 from activities.db.provider_outages import ProviderOutageStore
 from starter.embedded.slack import Failure
 from tests.workflows.storm import Storm
@@ -135,6 +137,25 @@ async def test_the_first_are_told_before_anybody_knows(storm: Storm) -> None:
         await storm.round()
     assert len(storm.digests()) == 2
     assert any("c0, HubSpot" in digest for digest in storm.digests())  # who was told before finds it there, too
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_all_of_one_customer(storm: Storm, at_once: bool) -> None:
+    """One customer's twelve integrations: at one blow they are one digest for the CSM, and the customer is mailed, for
+    it is theirs to mend; one after the other, each told before the next fails, they are twelve troubles."""
+    world = storm.world
+    events = [storm.event("auth_failure", "c0", error=Storm.REFUSED, integration_id=f"x{n}") for n in range(12)]
+    async with world.make_worker():
+        for some in [events] if at_once else [[event] for event in events]:
+            outcomes, bells = await world.events.take(some)
+            await asyncio.gather(*(world.ring.incident(incident) for incident in bells))
+            for outcome in outcomes:
+                assert outcome.incident is not None
+                await world.until_timeline(outcome.incident, "informed")
+        await storm.round()
+        await world.until(lambda: _mailed(storm, "bob@c0.example"))
+    assert storm.alerts() == (0 if at_once else 12)
+    assert len(storm.digests()) == (1 if at_once else 0)
 
 
 async def test_few_of_many_are_no_outage(storm: Storm) -> None:

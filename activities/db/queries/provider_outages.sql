@@ -15,8 +15,10 @@ from incidents i join integration_health h on h.id = i.integration_health_id whe
 
 -- name: together
 -- The most that were detected within a window in which this one was, too; what an earlier outage told of is not counted.
-select together, began_at from (
-  select i.detected_at, count(*) over last_window as together, min(i.detected_at) over last_window as began_at
+select together, began_at, of_many, untold from (
+  select i.detected_at, count(*) over last_window as together, min(i.detected_at) over last_window as began_at,
+    min(i.customer_id::text) over last_window <> max(i.customer_id::text) over last_window as of_many,
+    count(*) filter (where i.alerted_at is null) over last_window as untold
   from incidents i join integration_health h on h.id = i.integration_health_id
   where h.integration_type = $1 and i.status in ('open', 'recovering')
     and i.detected_at between $2::timestamptz - $3::interval and $2 + $3::interval
