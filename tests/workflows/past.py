@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -38,6 +38,7 @@ class Past:
     """Drives a world whose worker runs: what is due happens when its time has come, one deadline after the other."""
 
     world: World
+    _ageing: list[str] = field(default_factory=list)  # a statement for each table
 
     async def passes(self, span: timedelta) -> None:
         """So much time passes; the responses do what they do at its own time."""
@@ -69,8 +70,9 @@ class Past:
         async with self.world.pool.acquire() as connection, connection.transaction():
             await connection.execute("set local session_replication_role = replica")  # no trigger minds
             await connection.execute(ROUNDS, span)
-            for row in await connection.fetch(AGEING):
-                await connection.execute(row["statement"], span)
+            self._ageing = self._ageing or [row["statement"] for row in await connection.fetch(AGEING)]
+            for statement in self._ageing:
+                await connection.execute(statement, span)
             await connection.execute(SNOOZES, span)
 
     async def _wake(self) -> None:
