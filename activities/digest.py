@@ -169,6 +169,8 @@ class Digests:
         digest = await self._store.load(told.digest)
         view, reader = digest.of(outage), self._reader(digest) or Person()
         if told.shown is not None and view.in_short == told.shown:
+            if not view.to_engineering and any(member.alerted_at is None for member in view.down):
+                await self._outages.told(digest, view, now, before=told.shown)
             return
         if told.slack is not None:
             url = self._links.provider(outage.integration_type)

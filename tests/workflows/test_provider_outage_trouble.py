@@ -93,6 +93,13 @@ async def test_the_timeline_says_it_once(storm: Storm) -> None:
     await storm.notify("c11")
     await storm.look_after()
     await asyncio.gather(*(storm.send() for _ in range(4)))
+    assert (await storm.world.row(storm.incidents["c11"]))["alerted_at"] is None  # its response is not that far yet
+    await storm.world.pool.execute(
+        "insert into risk_signals (customer_id, incident_id, severity, details)"
+        " select customer_id, id, severity, '{}' from incidents"
+    )
+    await asyncio.gather(*(storm.send() for _ in range(4)))
+    assert (await storm.world.row(storm.incidents["c11"]))["alerted_at"] is not None
     assert (await storm.world.timeline(storm.incidents["c11"])).count("told_in_digest") == 1
     assert any("c11, HubSpot" in digest for digest in storm.digests())
 

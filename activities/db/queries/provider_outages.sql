@@ -126,9 +126,11 @@ where h.integration_type = $1
 order by array_position(array['critical', 'high', 'medium', 'low'], i.severity), c.arr desc nulls last, i.opened_at, i.id
 
 -- name: first_told
+-- One whose response has not come to its risk signal yet may be over before that: it counts as told later, or never.
 with locked as (select id from incidents where id = any($1) order by id for update)
 update incidents set alerted_at = greatest(now(), $2), updated_at = now()
-where id in (select id from locked) and alerted_at is null returning id
+where id in (select id from locked) and alerted_at is null
+  and exists (select from risk_signals s where s.incident_id = incidents.id) returning id
 
 -- name: shown
 -- Somebody else may have said something else meanwhile: then it is looked at once more.
