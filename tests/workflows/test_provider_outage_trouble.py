@@ -174,7 +174,14 @@ async def test_a_token_that_is_taken_away(storm: Storm) -> None:
     await storm.send()
     await storm.are_back("c8")
     world.settings = world.settings.model_copy(update={"slack_bot_token": None})
+    before = storm.digests()
+    await world.pool.execute(CUSTOMER, "c12", "zoe@vendor.example", 12)
+    await storm.fails("c12")
+    await storm.notify("c12")
+    await storm.look_after()
     await storm.send()
+    assert storm.digests() == before
+    assert ["c12, HubSpot" in text for text in storm.mailed_texts("zoe@vendor.example")] == [True]
 
 
 async def test_one_that_cannot_be_written(storm: Storm, monkeypatch: pytest.MonkeyPatch) -> None:
